@@ -1,0 +1,92 @@
+# The commands of daily work. Everything runs in the virtual environment .venv, which is made and filled when needed;
+# PYTHON=... chooses another interpreter that has what the last rule here installs.
+# PYTEST=... are arguments for pytest, for example: make test PYTEST='-x -k conv'
+
+PYTHON ?= .venv/bin/python
+PYTEST ?=
+VENV := $(if $(filter .venv/%,$(PYTHON)),.venv/ready.stamp)
+SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') setup.py
+# For targets that run elsewhere than here.
+RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
+
+.PHONY: build debug test test-isa asan ubsan tsan bench lint tidy types size clean
+
+build: build/release.stamp
+
+build/release.stamp: $(SOURCES) | $(VENV)
+	$(PYTHON) setup.py -q build_ext --inplace
+	@mkdir -p build && touch $@
+
+# Replaces the extension in teenygrad/ by one with checks and debugging information.
+debug: | $(VENV)
+	rm -f build/release.stamp
+	TEENYGRAD_BUILD=debug $(PYTHON) setup.py -q build_ext --inplace
+
+test: build
+	$(PYTHON) -m pytest $(PYTEST)
+
+# Kernels that this machine can't run fall back to the best that it can.
+test-isa: build
+	set -e; for isa in base avx2 avx512; do echo "ISA $$isa"; TEENYGRAD_ISA=$$isa $(PYTHON) -m pytest -q $(PYTEST); done
+
+# Sanitizers (gcc, Linux). Each has its own tree under build/, with the package built for it and links to the tests.
+SANITIZER_PYTEST = -q -p no:cacheprovider -m "not slow"
+preload = $(shell gcc -print-file-name=$(1)) $(shell gcc -print-file-name=libstdc++.so.6)
+
+asan: PRELOAD = $(call preload,libasan.so)
+asan: OPTIONS = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+ubsan: PRELOAD =
+ubsan: OPTIONS = UBSAN_OPTIONS=print_stacktrace=1
+# Address randomization is off because ThreadSanitizer can't place its shadow under all of it. A fork while threads
+# run is beyond it: it knows the parent's threads in the child.
+tsan: PRELOAD = $(call preload,libtsan.so)
+tsan: OPTIONS = TSAN_OPTIONS=die_after_fork=0:allocator_may_return_null=1:report_signal_unsafe=0 setarch -R
+tsan: SANITIZER_PYTEST += -k "not fork"
+
+asan ubsan tsan: | $(VENV)
+	rm -rf build/$@
+	TEENYGRAD_BUILD=$@ CC=gcc $(PYTHON) setup.py -q build --build-lib build/$@ --build-temp build/$@-objects
+	for name in csrc tests mnist.py extra; do ln -sfn ../../$$name build/$@/$$name; done
+	cd build/$@ && env LD_PRELOAD="$(PRELOAD)" PYTHONMALLOC=malloc $(OPTIONS) \
+	  $(RUN) -m pytest $(SANITIZER_PYTEST) $(PYTEST) tests
+
+bench: build
+	$(PYTHON) benchmarks/run.py
+
+# Every C file with every compiler there is, warnings being errors, as the baseline and with the checks of a debug build.
+WARNINGS = -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror -Wno-pass-failed
+INCLUDES = -Icsrc $(shell $(PYTHON) -c "import numpy, sysconfig; \
+  print('-isystem', sysconfig.get_path('include'), '-isystem', numpy.get_include())")
+C_FILES := $(sort $(filter %.c,$(SOURCES)))
+
+lint: tidy
+	$(PYTHON) -m ruff check .
+	@for cc in gcc clang; do command -v $$cc >/dev/null || { echo "no $$cc here: skipped"; continue; }; \
+	  for flags in "-O2" "-O2 -DTG_DEBUG"; do \
+	    echo "$$cc $$flags"; \
+	    printf '%s\n' $(C_FILES) | xargs -P 4 -I{} $$cc $(WARNINGS) $$flags $(INCLUDES) -c {} -o /dev/null || exit 1; \
+	  done; done
+
+tidy: | $(VENV)
+	@if command -v clang-tidy >/dev/null; then echo clang-tidy; \
+	  printf '%s\n' $(C_FILES) | xargs -P 4 -I{} clang-tidy --quiet {} -- -std=c11 $(INCLUDES) 2>/dev/null; \
+	else echo "no clang-tidy here: skipped"; fi
+
+types: | $(VENV)
+	$(PYTHON) -m mypy
+
+# What a user downloads and what a reader reads.
+size: | $(VENV)
+	rm -rf build/wheel
+	$(PYTHON) -m pip -q wheel --no-deps -w build/wheel .
+	@ls -l build/wheel teenygrad/_engine*.so | awk 'NF > 5 {print $$5, $$NF}'
+	@wc -l $(SOURCES) | tail -1
+	@find teenygrad -name '*.py' | xargs wc -l | tail -1
+
+clean:
+	rm -rf build dist *.egg-info teenygrad/*.so
+
+.venv/ready.stamp: pyproject.toml
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/pip -q install 'setuptools>=77' 'numpy>=2.0' -e '.[mnist,testing,lint]'
+	touch $@

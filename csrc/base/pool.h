@@ -1,0 +1,31 @@
+/* The thread pool: one parallel loop at a time, the caller is worker 0.
+ *
+ * Workers start at the first loop that wants them, sleep between loops, and are started anew in
+ * a child process after fork. Size: TEENYGRAD_THREADS, else the CPUs this process may use
+ * (affinity mask, then the cgroup quota, rounded up).
+ * Owns: the threads and their wake-up state. Knows nothing of tensors or Python. */
+#ifndef TG_BASE_POOL_H
+#define TG_BASE_POOL_H
+
+#include <stdint.h>
+#include "base/status.h"
+
+#define TG_MAX_THREADS 256
+
+/* Called for each task 0 <= task < ntask once, on any worker 0 <= worker < tg_pool_size().
+ * A non-OK status stops further tasks from being started and becomes the loop's result (the
+ * first one to be recorded; its message is carried over to the caller's thread). */
+typedef tg_status (*tg_task_fn)(void *context, int64_t task, int worker);
+
+/* Runs all tasks and returns when they are done. One task, or a pool of one, runs inline.
+ * Tasks are handed out in order, one by one. If threads can't be started, the caller does all the work.
+ * Not reentrant: called only under the engine's lock (the executors hold it). */
+tg_status tg_pool_run(tg_task_fn fn, void *context, int64_t ntask);
+
+int tg_pool_size(void);               /* number of workers, the caller included; >= 1 */
+tg_status tg_pool_set_size(int size); /* stops the present workers; VALUE outside 1..TG_MAX_THREADS */
+
+/* To be called once at load: registers the fork handlers. */
+tg_status tg_pool_init(void);
+
+#endif

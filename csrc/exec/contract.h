@@ -1,0 +1,14 @@
+/* The contraction: SUM over MUL of two views as a blocked, packed matrix product.
+ *
+ * Panels are packed straight from the strided, masked views; no operand, window or product is
+ * stored. float16 and bfloat16 operands are converted while packing, sums are float32.
+ * The order of summation depends on the shape alone. */
+#ifndef TG_EXEC_CONTRACT_H
+#define TG_EXEC_CONTRACT_H
+
+#include "sched/kernel.h"
+
+/* slots: the kernel's buffers. MEMORY is the only failure; the output is then undefined. */
+tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) TG_MUST_CHECK;
+
+#endif

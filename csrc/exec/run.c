@@ -1,0 +1,360 @@
+/* Map and reduce kernels on the block machine (see run.h); contractions go to contract.c.
+ *
+ * A reduce runs in one of two ways. With the reduced dims innermost ("rows") each output folds
+ * blocks of its own elements; with the out dims innermost ("columns") a block of outputs
+ * accumulates whole blocks, one point of the reduced dims after the other. Either way partial
+ * results are added in pairs like the carries of a binary counter, so that the error of a sum
+ * grows with the logarithm of its length:
+ *
+ *     block:   0   1   2   3   4 ...
+ *               \ /     \ /    |
+ *     level 1:  01      23     |
+ *                 \____/       |
+ *     level 2:    0123         4
+ *
+ * Few outputs of long reductions are cut into chunks whose number depends on the shape alone;
+ * chunks meet in a second pass in fixed order. The same bits come out on any number of threads.
+ *
+ * Owns: nothing between calls. Caller: the schedule's runner. */
+#include "exec/run.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+#include "exec/contract.h"
+#include "exec/sequence.h"
+#include "exec/vm.h"
+#include "kernels/kernels.h"
+
+#define MIN_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
+#define MAX_LEVELS 48
+#define FOLD_RUN 32 /* blocks a column accumulates before its sum moves up a level */
+
+static int64_t product(const int64_t *shape, int n) {
+  int64_t size = 1;
+  for (int i = 0; i < n; i++) size *= shape[i];
+  return size;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); }
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* a * b * c of non-negative numbers, cut at INT64_MAX: a cost, not a size. */
+static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
+  int64_t total;
+  if (__builtin_mul_overflow(a, b, &total) || __builtin_mul_overflow(total, c, &total)) return INT64_MAX;
+  return total;
+}
+
+/* Points a task covers: a multiple of `unit`, worth the hand-over, leaving several tasks a worker. */
+static int64_t task_points(int64_t points, int64_t unit, int64_t cost) {
+  int64_t least = ceil_div(ceil_div(MIN_TASK_COST, cost), unit) * unit;
+  int64_t share = ceil_div(ceil_div(points, (int64_t)tg_pool_size() * 4), unit) * unit;
+  return share > least ? share : least;
+}
+
+static void unflatten(int64_t flat, const int64_t *shape, int n, int64_t *idx) {
+  for (int i = n - 1; i >= 0; i--) {
+    idx[i] = flat % shape[i];
+    flat /= shape[i];
+  }
+}
+
+static void advance(const int64_t *shape, int n, int64_t *idx) {
+  for (int i = n - 1; i >= 0; i--) {
+    if (++idx[i] < shape[i]) return;
+    idx[i] = 0;
+  }
+}
+
+/* Scratch memory of every worker, made before the loop starts so that tasks can't fail. */
+typedef struct workspace {
+  char *memory;
+  size_t each, total;
+} workspace;
+
+static tg_status workspace_init(workspace *w, size_t each) {
+  w->each = (each + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
+  w->total = w->each * (size_t)tg_pool_size();
+  w->memory = tg_block_alloc(w->total);
+  return w->memory ? TG_OK : tg_fail_memory(w->total);
+}
+
+static char *workspace_of(const workspace *w, int worker) { return w->memory + (size_t)worker * w->each; }
+
+/* ---- map ---- */
+
+typedef struct map_job {
+  const tg_kernel *kernel;
+  void *const *slots;
+  const tg_vm *vm;
+  workspace scratch;
+  int64_t points, per_task;
+} map_job;
+
+static tg_status map_task(void *context, int64_t task, int worker) {
+  const map_job *job = context;
+  const tg_access *out = &job->kernel->out;
+  size_t itemsize = tg_itemsize(out->dtype);
+  char *scratch = workspace_of(&job->scratch, worker);
+  int64_t none = 0, stop = min64((task + 1) * job->per_task, job->points);
+  tg_vm_prepare(job->vm, scratch);
+  for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK)
+    tg_vm_eval_into(job->vm, scratch, job->slots, &none, start, min64(TG_BLOCK, stop - start), NULL, out->dtype,
+                    (char *)job->slots[out->slot] + (size_t)start * itemsize);
+  return TG_OK;
+}
+
+static tg_status run_map(const tg_kernel *k, void *const *slots) {
+  tg_vm *vm = NULL;
+  map_job job = {.kernel = k, .slots = slots, .points = product(k->shape, k->nout)};
+  if (!job.points) return TG_OK;
+  tg_status status = tg_vm_compile(&k->body, 0, &vm);
+  if (status) return status;
+  job.vm = vm;
+  if ((status = workspace_init(&job.scratch, tg_vm_scratch_size(vm)))) goto done;
+  job.per_task = task_points(job.points, TG_BLOCK, tg_vm_cost(vm));
+  status = tg_pool_run(map_task, &job, ceil_div(job.points, job.per_task));
+  if (!status) status = tg_vm_status(vm);
+done:
+  tg_block_free(job.scratch.memory, job.scratch.total);
+  tg_vm_free(vm);
+  return status;
+}
+
+/* ---- reduce ---- */
+
+typedef struct reduce_job {
+  const tg_kernel *kernel;
+  void *const *slots;
+  const tg_vm *body, *epilogue;
+  tgk_fold_fn fold;      /* a block into one element */
+  tgk_binary_fn combine; /* element by element */
+  size_t itemsize;       /* of the accumulator */
+  uint64_t identity;     /* bytes of the identity element */
+  int64_t nout, nred;    /* sizes */
+  int64_t chunk, nchunk; /* reduced points a chunk covers; > 1 chunk: partials are stored */
+  int64_t per_task;      /* outputs a task covers, at most TG_BLOCK */
+  char *partial;         /* [nchunk][nout] accumulators */
+  workspace scratch;
+  size_t body_bytes, epilogue_bytes, block_bytes;
+} reduce_job;
+
+/* Partials waiting at each level, `width` accumulators each. */
+typedef struct counter {
+  const reduce_job *job;
+  char *level[MAX_LEVELS];
+  int64_t width;
+  uint64_t count;
+} counter;
+
+/* The block in which the next partial is to be put: level of the lowest zero bit. */
+static char *counter_next(counter *c) {
+  int level = 0;
+  while (c->count >> level & 1) level++;
+  return c->level[level];
+}
+
+/* The block from counter_next is full: carries move up. */
+static void counter_add(counter *c) {
+  int top = 0;
+  while (c->count >> top & 1) top++;
+  for (int level = 0; level < top; level++)
+    c->job->combine(c->level[top], c->level[level], c->level[top], (size_t)c->width);
+  c->count++;
+}
+
+/* Adds what waits, lowest level first, into `to`, which holds the identity. */
+static void counter_finish(counter *c, char *to) {
+  for (int level = 0; level < MAX_LEVELS; level++)
+    if (c->count >> level & 1) c->job->combine(to, c->level[level], to, (size_t)c->width);
+}
+
+static int level_count(int64_t blocks) {
+  int n = 1;
+  while (blocks >> n) n++;
+  return n;
+}
+
+static void fill_identity(const reduce_job *job, char *to, int64_t n) {
+  size_t s = job->itemsize;
+  tgk.strided[s == 1 ? 0 : s == 2 ? 1 : s == 4 ? 2 : 3](to, &job->identity, 0, (size_t)n);
+}
+
+/* Rows: outputs [first, first + n), reduced points [r0, r1), into acc. */
+static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int64_t n, int64_t r0, int64_t r1,
+                        char *acc) {
+  const tg_kernel *k = job->kernel;
+  int64_t idx[TG_MAX_DIMS];
+  uint64_t small[MAX_LEVELS];
+  unflatten(first, k->shape, k->nout, idx);
+  fill_identity(job, acc, n);
+  for (int64_t i = 0; i < n; i++, advance(k->shape, k->nout, idx)) {
+    counter c = {.job = job, .width = 1};
+    for (int level = 0; level < MAX_LEVELS; level++) c.level[level] = (char *)&small[level];
+    for (int64_t r = r0; r < r1; r += TG_BLOCK) {
+      int64_t count = min64(TG_BLOCK, r1 - r);
+      const void *block = tg_vm_eval(job->body, scratch, job->slots, idx, r, count, NULL);
+      char *to = counter_next(&c);
+      memcpy(to, &job->identity, job->itemsize);
+      job->fold(to, block, (size_t)count);
+      counter_add(&c);
+    }
+    counter_finish(&c, acc + (size_t)i * job->itemsize);
+  }
+}
+
+/* Columns: the same outputs as blocks; `levels` has room for the counter's blocks. */
+static void reduce_columns(const reduce_job *job, char *scratch, char *levels, int64_t first, int64_t n, int64_t r0,
+                           int64_t r1, char *acc) {
+  const tg_kernel *k = job->kernel;
+  int64_t idx[TG_MAX_DIMS];
+  counter c = {.job = job, .width = n};
+  for (int level = 0; level < level_count(ceil_div(job->chunk, FOLD_RUN)); level++)
+    c.level[level] = levels + (size_t)level * job->block_bytes;
+  fill_identity(job, acc, n);
+  if (r0 >= r1) return; /* an empty reduction */
+  unflatten(r0, k->shape + k->nout, k->nred, idx);
+  for (int64_t r = r0; r < r1;) {
+    char *to = counter_next(&c);
+    fill_identity(job, to, n);
+    for (int64_t stop = min64(r + FOLD_RUN, r1); r < stop; r++, advance(k->shape + k->nout, k->nred, idx))
+      job->combine(to, to, tg_vm_eval(job->body, scratch, job->slots, idx, first, n, NULL), (size_t)n);
+    counter_add(&c);
+  }
+  counter_finish(&c, acc);
+}
+
+static void finish_outputs(const reduce_job *job, char *scratch, int64_t first, int64_t n, const char *acc) {
+  const tg_access *out = &job->kernel->out;
+  int64_t none = 0;
+  tg_vm_eval_into(job->epilogue, scratch, job->slots, &none, first, n, acc, out->dtype,
+                  (char *)job->slots[out->slot] + (size_t)first * tg_itemsize(out->dtype));
+}
+
+/* A worker's memory: | body scratch | epilogue scratch | accumulators | levels ... | */
+static tg_status reduce_task(void *context, int64_t task, int worker) {
+  const reduce_job *job = context;
+  char *body = workspace_of(&job->scratch, worker), *epilogue = body + job->body_bytes;
+  char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->block_bytes;
+  int64_t first = task / job->nchunk * job->per_task, chunk = task % job->nchunk;
+  int64_t n = min64(job->per_task, job->nout - first);
+  int64_t r0 = chunk * job->chunk, r1 = min64(r0 + job->chunk, job->nred);
+  if (job->partial) acc = job->partial + (size_t)(chunk * job->nout + first) * job->itemsize;
+  tg_vm_prepare(job->body, body);
+  if (job->kernel->reduced_first) reduce_columns(job, body, levels, first, n, r0, r1, acc);
+  else reduce_rows(job, body, first, n, r0, r1, acc);
+  if (!job->partial) {
+    tg_vm_prepare(job->epilogue, epilogue);
+    finish_outputs(job, epilogue, first, n, acc);
+  }
+  return TG_OK;
+}
+
+/* Second pass over chunks: partials of a block of outputs are added in pairs, in place. */
+static tg_status combine_task(void *context, int64_t task, int worker) {
+  const reduce_job *job = context;
+  char *epilogue = workspace_of(&job->scratch, worker) + job->body_bytes;
+  int64_t first = task * TG_BLOCK, n = min64(TG_BLOCK, job->nout - first);
+  char *base = job->partial + (size_t)first * job->itemsize;
+  size_t row = (size_t)job->nout * job->itemsize;
+  for (int64_t step = 1; step < job->nchunk; step *= 2)
+    for (int64_t i = 0; i + step < job->nchunk; i += 2 * step)
+      job->combine(base + (size_t)i * row, base + (size_t)i * row, base + (size_t)(i + step) * row, (size_t)n);
+  tg_vm_prepare(job->epilogue, epilogue);
+  finish_outputs(job, epilogue, first, n, base);
+  return TG_OK;
+}
+
+/* How many outputs a task covers and how the reduced dims are cut. By the shape alone, but for
+ * the number of outputs a row task covers, which does not touch the order of summation. */
+static void split_reduce(reduce_job *job, int64_t cost) {
+  int64_t want = total_cost(job->nout, job->nred, cost) / (MIN_TASK_COST * 4); /* tasks worth having */
+  if (want > 64) want = 64;
+  job->per_task = min64(job->nout, TG_BLOCK);
+  int64_t blocks = ceil_div(job->nout, job->per_task);
+  if (!job->kernel->reduced_first) {
+    int64_t rows = task_points(job->nout, 1, total_cost(1, job->nred, cost) + 1);
+    job->per_task = min64(job->per_task, rows);
+    blocks = job->nout;
+  }
+  job->nchunk = 1;
+  job->chunk = job->nred;
+  if (blocks < want && blocks < 16 && job->nred > 4 * FOLD_RUN) {
+    int64_t unit = job->kernel->reduced_first ? FOLD_RUN : TG_BLOCK;
+    job->chunk = ceil_div(ceil_div(job->nred, ceil_div(want, blocks)), unit) * unit;
+    job->nchunk = ceil_div(job->nred, job->chunk);
+  }
+}
+
+static uint64_t identity_of(tg_op op, tg_dtype dtype) {
+  static const tg_scalar lowest[TG_DTYPE_COUNT] = {
+      [TG_I8] = {.i = INT8_MIN},   [TG_I16] = {.i = INT16_MIN},        [TG_I32] = {.i = INT32_MIN},
+      [TG_I64] = {.i = INT64_MIN}, [TG_F32] = {.f = -__builtin_inf()}, [TG_F64] = {.f = -__builtin_inf()}};
+  uint64_t bytes = 0;
+  if (op == TG_OP_REDUCE_MAX) tg_scalar_store(dtype, lowest[dtype], &bytes);
+  return bytes;
+}
+
+static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
+
+static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
+  tg_vm *body = NULL, *epilogue = NULL;
+  bool sum = k->reduce == TG_OP_REDUCE_SUM;
+  reduce_job job = {.kernel = k, .slots = slots, .nout = product(k->shape, k->nout)};
+  size_t partial_bytes = 0;
+  job.nred = product(k->shape + k->nout, k->nred);
+  if (!job.nout) return TG_OK;
+  tg_status status = tg_vm_compile(&k->body, k->reduced_first ? k->nred : k->nout, &body);
+  if (!status) status = tg_vm_compile(&k->epilogue, 0, &epilogue);
+  if (status) goto done;
+  job.body = body;
+  job.epilogue = epilogue;
+  job.itemsize = tg_itemsize(k->reduced);
+  job.identity = identity_of(k->reduce, k->reduced);
+  job.fold = (sum ? tgk.sum : tgk.max)[k->reduced];
+  job.combine = tgk.binary[sum ? TG_OP_ADD : TG_OP_MAX][k->reduced];
+  split_reduce(&job, tg_vm_cost(body));
+  job.body_bytes = aligned(tg_vm_scratch_size(body));
+  job.epilogue_bytes = aligned(tg_vm_scratch_size(epilogue));
+  job.block_bytes = aligned(TG_BLOCK * job.itemsize);
+  int levels = k->reduced_first ? level_count(ceil_div(job.chunk, FOLD_RUN)) : 0;
+  if ((status = workspace_init(&job.scratch,
+                               job.body_bytes + job.epilogue_bytes + job.block_bytes * (size_t)(levels + 1))))
+    goto done;
+  if (job.nchunk > 1) {
+    partial_bytes = (size_t)(job.nchunk * job.nout) * job.itemsize;
+    if (!(job.partial = tg_block_alloc(partial_bytes))) {
+      status = tg_fail_memory(partial_bytes);
+      goto done;
+    }
+  }
+  int64_t ntask = ceil_div(job.nout, job.per_task) * job.nchunk;
+  if (total_cost(job.nout, job.nred, tg_vm_cost(body)) < MIN_TASK_COST) { /* too small to hand over */
+    for (int64_t task = 0; task < ntask && !status; task++) status = reduce_task(&job, task, 0);
+  } else {
+    status = tg_pool_run(reduce_task, &job, ntask);
+  }
+  if (!status && job.partial) status = tg_pool_run(combine_task, &job, ceil_div(job.nout, TG_BLOCK));
+  if (!status) status = tg_vm_status(body);
+  if (!status) status = tg_vm_status(epilogue);
+done:
+  tg_block_free(job.partial, partial_bytes);
+  tg_block_free(job.scratch.memory, job.scratch.total);
+  tg_vm_free(body);
+  tg_vm_free(epilogue);
+  return status;
+}
+
+tg_status tg_run_kernel(const tg_kernel *kernel, void *const *slots) {
+  switch (kernel->kind) {
+  case TG_KERNEL_MAP: return run_map(kernel, slots);
+  case TG_KERNEL_REDUCE: return run_reduce(kernel, slots);
+  case TG_KERNEL_CONTRACT: return tg_contract_run(kernel, slots);
+  case TG_KERNEL_SCAN: return tg_scan_run(kernel, slots);
+  case TG_KERNEL_SCATTER: return tg_scatter_run(kernel, slots);
+  }
+  return tg_fail(TG_ERR_INTERNAL, "unknown kind of kernel: %d", (int)kernel->kind);
+}

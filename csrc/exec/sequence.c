@@ -1,0 +1,204 @@
+/* Running sums and scattered additions on the block machine (see sequence.h).
+ *
+ * A scan keeps the sum so far of each row. Rows run along the axis, or, where memory lies the other way, many of
+ * them side by side (run.c has the same choice for reductions). Rows are split over threads, never cut.
+ *
+ * A scatter adds in the order of its domain, on one thread: several additions may meet in one element, and
+ * their order decides the last bits. float16 and bfloat16 are summed in float32 and rounded once.
+ * Caller: run.c. */
+#include "exec/sequence.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+#include "exec/vm.h"
+#include "exec/walk.h"
+#include "kernels/kernels.h"
+
+static int64_t product(const int64_t *shape, int n) {
+  int64_t size = 1;
+  for (int i = 0; i < n; i++) size *= shape[i];
+  return size;
+}
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
+
+/* Runs `statement` with `type` as the C type of a computed dtype; integers are unsigned and wrap. */
+#define FOR_DTYPE(dtype, statement)                                                                                    \
+  switch (dtype) {                                                                                                     \
+  case TG_I8:                                                                                                          \
+  case TG_U8: {                                                                                                        \
+    typedef uint8_t type;                                                                                              \
+    statement;                                                                                                         \
+    break;                                                                                                             \
+  }                                                                                                                    \
+  case TG_I16:                                                                                                         \
+  case TG_U16: {                                                                                                       \
+    typedef uint16_t type;                                                                                             \
+    statement;                                                                                                         \
+    break;                                                                                                             \
+  }                                                                                                                    \
+  case TG_I32:                                                                                                         \
+  case TG_U32: {                                                                                                       \
+    typedef uint32_t type;                                                                                             \
+    statement;                                                                                                         \
+    break;                                                                                                             \
+  }                                                                                                                    \
+  case TG_I64:                                                                                                         \
+  case TG_U64: {                                                                                                       \
+    typedef uint64_t type;                                                                                             \
+    statement;                                                                                                         \
+    break;                                                                                                             \
+  }                                                                                                                    \
+  case TG_F32: {                                                                                                       \
+    typedef float type;                                                                                                \
+    statement;                                                                                                         \
+    break;                                                                                                             \
+  }                                                                                                                    \
+  default: {                                                                                                           \
+    typedef double type;                                                                                               \
+    statement;                                                                                                         \
+    break;                                                                                                             \
+  }                                                                                                                    \
+  }
+
+/* ---- scan ---- */
+
+typedef struct scan_job {
+  const tg_kernel *kernel;
+  void *const *slots;
+  tg_vm *body;
+  tg_walk out;
+  int64_t rows, length, per_task; /* rows, points of the axis, rows a task covers */
+  size_t vm_bytes, each;          /* of a worker: | vm | sums | converted | */
+  char *scratch;
+} scan_job;
+
+static void running_sum(tg_dtype dtype, void *sum, const void *from, void *to, int64_t n) {
+  if (dtype == TG_BOOL) {
+    uint8_t any = *(uint8_t *)sum;
+    for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i] = any |= ((const uint8_t *)from)[i];
+    *(uint8_t *)sum = any;
+    return;
+  }
+  FOR_DTYPE(dtype, {
+    type total = *(type *)sum;
+    for (int64_t i = 0; i < n; i++) ((type *)to)[i] = total = (type)(total + ((const type *)from)[i]);
+    *(type *)sum = total;
+  })
+}
+
+static void store_block(const scan_job *job, const int64_t *fixed, int64_t start, int64_t n, const char *sums,
+                        char *converted) {
+  const tg_kernel *k = job->kernel;
+  if (k->out.dtype != k->reduced) {
+    tgk.cast[k->reduced][k->out.dtype](converted, sums, (size_t)n);
+    sums = converted;
+  }
+  tg_walk_write(&job->out, job->slots[k->out.slot], fixed, start, n, sums);
+}
+
+static tg_status scan_task(void *context, int64_t task, int worker) {
+  const scan_job *job = context;
+  const tg_kernel *k = job->kernel;
+  char *vm = job->scratch + (size_t)worker * job->each, *sums = vm + job->vm_bytes;
+  char *converted = sums + TG_BLOCK * sizeof(double);
+  int64_t first = task * job->per_task, stop = min64(first + job->per_task, job->rows);
+  tg_vm_prepare(job->body, vm);
+  if (k->reduced_first) { /* the axis is the only fixed dim, rows lie side by side */
+    size_t itemsize = tg_itemsize(k->reduced);
+    memset(sums, 0, (size_t)(stop - first) * itemsize);
+    for (int64_t at = 0; at < job->length; at++) {
+      const void *block = tg_vm_eval(job->body, vm, job->slots, &at, first, stop - first, NULL);
+      tgk.binary[TG_OP_ADD][k->reduced](sums, sums, block, (size_t)(stop - first));
+      store_block(job, &at, first, stop - first, sums, converted);
+    }
+    return TG_OK;
+  }
+  for (int64_t row = first; row < stop; row++) {
+    int64_t idx[TG_MAX_DIMS], left = row;
+    uint64_t sum = 0;
+    for (int i = k->nout - 1; i >= 0; left /= k->shape[i--]) idx[i] = left % k->shape[i];
+    for (int64_t at = 0; at < job->length; at += TG_BLOCK) {
+      int64_t n = min64(TG_BLOCK, job->length - at);
+      running_sum(k->reduced, &sum, tg_vm_eval(job->body, vm, job->slots, idx, at, n, NULL), sums, n);
+      store_block(job, idx, at, n, sums, converted);
+    }
+  }
+  return TG_OK;
+}
+
+tg_status tg_scan_run(const tg_kernel *k, void *const *slots) {
+  scan_job job = {.kernel = k, .slots = slots, .rows = product(k->shape, k->nout), .length = k->shape[k->nout]};
+  int nfixed = k->reduced_first ? 1 : k->nout;
+  size_t total = 0;
+  if (!job.rows || !job.length) return TG_OK;
+  tg_status status = tg_vm_compile(&k->body, nfixed, &job.body);
+  if (!status) status = tg_walk_init(&job.out, k->out.view, nfixed, k->out.dtype);
+  if (status) goto done;
+  job.per_task = k->reduced_first ? TG_BLOCK : 1 + TG_BLOCK * 16 / job.length;
+  job.vm_bytes = aligned(tg_vm_scratch_size(job.body));
+  job.each = job.vm_bytes + 2 * TG_BLOCK * sizeof(double);
+  total = job.each * (size_t)tg_pool_size();
+  if (!(job.scratch = tg_block_alloc(total))) status = tg_fail_memory(total);
+  if (!status) status = tg_pool_run(scan_task, &job, (job.rows + job.per_task - 1) / job.per_task);
+  if (!status) status = tg_vm_status(job.body);
+done:
+  tg_block_free(job.scratch, total);
+  tg_walk_clear(&job.out);
+  tg_vm_free(job.body);
+  return status;
+}
+
+/* ---- scatter ---- */
+
+static void add_at(tg_dtype dtype, void *to, const int64_t *position, const void *from, int64_t n) {
+  if (dtype == TG_BOOL) {
+    for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[position[i]] |= ((const uint8_t *)from)[i];
+    return;
+  }
+  FOR_DTYPE(dtype, {
+    for (int64_t i = 0; i < n; i++) {
+      type *element = (type *)to + position[i];
+      *element = (type)(*element + ((const type *)from)[i]);
+    }
+  })
+}
+
+static tg_status scatter_blocks(const tg_kernel *k, void *const *slots, const tg_vm *body, const tg_vm *target,
+                                void *sums) {
+  size_t body_bytes = aligned(tg_vm_scratch_size(body)), bytes = body_bytes + tg_vm_scratch_size(target);
+  char *scratch = tg_block_alloc(bytes);
+  if (!scratch) return tg_fail_memory(bytes);
+  int64_t none = 0, points = product(k->shape, k->nout);
+  tg_vm_prepare(body, scratch);
+  tg_vm_prepare(target, scratch + body_bytes);
+  for (int64_t at = 0; at < points; at += TG_BLOCK) {
+    int64_t n = min64(TG_BLOCK, points - at);
+    const int64_t *position = tg_vm_eval(target, scratch + body_bytes, slots, &none, at, n, NULL);
+    add_at(k->reduced, sums, position, tg_vm_eval(body, scratch, slots, &none, at, n, NULL), n);
+  }
+  tg_block_free(scratch, bytes);
+  tg_status status = tg_vm_status(target);
+  return status ? status : tg_vm_status(body);
+}
+
+tg_status tg_scatter_run(const tg_kernel *k, void *const *slots) {
+  tg_vm *body = NULL, *target = NULL;
+  void *out = slots[k->out.slot], *sums = out;
+  bool narrow = k->out.dtype != k->reduced;
+  size_t count = (size_t)k->scattered, bytes = count * tg_itemsize(k->reduced);
+  if (narrow && !(sums = tg_block_alloc(bytes))) return tg_fail_memory(bytes);
+  memset(sums, 0, bytes);
+  tg_status status = tg_vm_compile(&k->body, 0, &body);
+  if (!status) status = tg_vm_compile(&k->target, 0, &target);
+  if (!status) status = scatter_blocks(k, slots, body, target, sums);
+  if (!status && narrow) tgk.cast[k->reduced][k->out.dtype](out, sums, count);
+  if (narrow) tg_block_free(sums, bytes);
+  tg_vm_free(target);
+  tg_vm_free(body);
+  return status;
+}

@@ -1,0 +1,325 @@
+/* The block machine (see vm.h).
+ *
+ * A register is a block of TG_BLOCK elements. Registers are assigned by linear scan: an
+ * instruction takes over the register of a source that dies with it when the elements are
+ * equally wide (kernels allow exact aliasing), so a long chain lives in two or three registers and
+ * stays in L1. Dense loads take no register at all: the instruction reads memory.
+ *
+ *   scratch:  | pointer of each value | register 0 | register 1 | ... | constants |
+ *
+ * Invariant: a step's `reg` is -1 only if its value is never in scratch (ACC).
+ * Callers: run.c, contract.c. */
+#include "exec/vm.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "exec/walk.h"
+#include "kernels/kernels.h"
+
+typedef struct step {
+  const tg_instr *instr;
+  int reg;
+  tg_walk walk;      /* LOAD, POSITION, VALID */
+  tgk_unary_fn cast; /* LOAD and CAST: conversion, or NULL */
+  tgk_unary_fn then; /* CAST: a second conversion, or NULL */
+  tg_dtype via;      /* CAST: the stored dtype between the two; LOAD: the stored dtype */
+  union {
+    tgk_unary_fn unary;
+    tgk_binary_fn binary;
+    tgk_where_fn where;
+    tgk_random_fn random;
+  } run;
+} step;
+
+/* The first index found out of range, by any worker. */
+typedef struct fault {
+  _Atomic bool happened;
+  int64_t index, extent;
+} fault;
+
+struct tg_vm {
+  const tg_program *program;
+  fault *fault; /* not NULL if the program checks indices */
+  int nfixed, nreg;
+  size_t table_bytes, reg_bytes; /* of the pointer table and of one register */
+  int spare;                     /* register for raw loads and half-way conversions */
+  int64_t cost;
+  step steps[];
+};
+
+/* ---- compiling ---- */
+
+static int op_cost(const tg_instr *in) {
+  if (in->code == TG_I_RANDOM) return 16;
+  if (in->code != TG_I_OP) return in->code == TG_I_CONST || in->code == TG_I_ACC ? 0 : 2;
+  switch (in->op) {
+  case TG_OP_EXP2:
+  case TG_OP_LOG2:
+  case TG_OP_SIN: return 8;
+  case TG_OP_DIV:
+  case TG_OP_SQRT:
+  case TG_OP_MOD: return 4;
+  default: return 1;
+  }
+}
+
+static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {
+  const tg_program *p = vm->program;
+  tg_dtype from = in->code == TG_I_OP || in->code == TG_I_CAST ? p->instr[in->src[0]].dtype : TG_BOOL;
+  bool known = true;
+  switch ((tg_icode)in->code) {
+  case TG_I_LOAD: {
+    const tg_access *a = &p->access[in->arg];
+    s->via = a->dtype;
+    if (a->dtype != in->dtype) s->cast = tgk.cast[a->dtype][in->dtype];
+    return tg_walk_init(&s->walk, a->view, vm->nfixed, a->dtype);
+  }
+  case TG_I_POSITION:
+  case TG_I_VALID: return tg_walk_init(&s->walk, p->access[in->arg].view, vm->nfixed, in->dtype);
+  case TG_I_CONST:
+  case TG_I_ACC: break;
+  case TG_I_INDEX:
+    if (!vm->fault && !(vm->fault = tg_calloc(1, sizeof(fault)))) return tg_fail_memory(sizeof(fault));
+    break;
+  case TG_I_GATHER:
+    s->via = p->access[in->arg].dtype;
+    if (s->via != in->dtype) s->cast = tgk.cast[s->via][in->dtype];
+    break;
+  case TG_I_CAST:
+    s->via = (tg_dtype)in->arg;
+    if (tg_computed(s->via) == s->via) s->cast = tgk.cast[from][s->via];
+    else if (from == TG_F32) s->cast = tgk.round[s->via];
+    else {
+      s->cast = tgk.cast[from][s->via];
+      s->then = tgk.cast[s->via][in->dtype];
+    }
+    known = s->cast != NULL;
+    break;
+  case TG_I_RANDOM:
+    s->run.random = tgk.random[in->dtype];
+    known = s->run.random != NULL;
+    break;
+  case TG_I_OP:
+    switch (tg_ops[in->op].kind) {
+    case TG_KIND_UNARY: known = (s->run.unary = tgk.unary[in->op][from]) != NULL; break;
+    case TG_KIND_BINARY: known = (s->run.binary = tgk.binary[in->op][from]) != NULL; break;
+    case TG_KIND_TERNARY: known = (s->run.where = tgk.where[in->dtype]) != NULL; break;
+    default: known = false;
+    }
+  }
+  if (known) return TG_OK;
+  return tg_fail(TG_ERR_UNSUPPORTED, "no kernel for %s on %s",
+                 in->code == TG_I_OP ? tg_ops[in->op].member : "this conversion", tg_dtypes[from].attribute);
+}
+
+static int source_count(const tg_instr *in) {
+  if (in->code == TG_I_CAST || in->code == TG_I_RANDOM || in->code == TG_I_INDEX || in->code == TG_I_GATHER) return 1;
+  return in->code == TG_I_OP ? tg_ops[in->op].arity : 0;
+}
+
+/* Linear scan. `last[i]` is the last instruction that reads value i (ninstr for the result); `free_reg` is a stack. */
+static void assign_registers(tg_vm *vm, int *last, int *free_reg) {
+  const tg_program *p = vm->program;
+  int n = p->ninstr, nfree = 0, nreg = 0;
+  for (int i = 0; i < n; i++) last[i] = i;
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < source_count(&p->instr[i]); j++) last[p->instr[i].src[j]] = i;
+  last[n - 1] = n;
+  for (int i = 0; i < n; i++) {
+    const tg_instr *in = &p->instr[i];
+    if (in->code == TG_I_CONST) { /* written once, so its register is its own from first to last */
+      last[i] = n;
+      vm->steps[i].reg = nreg++;
+      continue;
+    }
+    /* sources of the element's own width first give up their register, the others only after: a
+     * kernel may work in place, but not over a source of another width */
+    for (int after = 0; after < 2; after++) {
+      if (after) vm->steps[i].reg = in->code == TG_I_ACC ? -1 : nfree ? free_reg[--nfree] : nreg++;
+      for (int j = 0; j < source_count(in); j++) {
+        int src = in->src[j];
+        bool same = tg_itemsize(p->instr[src].dtype) == tg_itemsize(in->dtype);
+        if (last[src] != i || same == (after == 1) || vm->steps[src].reg < 0) continue;
+        free_reg[nfree++] = vm->steps[src].reg;
+        last[src] = -1; /* a value used twice by one instruction dies once */
+      }
+    }
+  }
+  vm->spare = nreg;
+  vm->nreg = nreg + 1;
+}
+
+tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) {
+  tg_status status = TG_OK;
+  int n = program->ninstr;
+  int *work = NULL;
+  size_t bytes = sizeof(tg_vm) + (size_t)n * sizeof(step);
+  tg_vm *vm = tg_calloc(1, bytes);
+  if (!vm) return tg_fail_memory(bytes);
+  vm->program = program;
+  vm->nfixed = nfixed;
+  size_t widest = 4;
+  for (int i = 0; i < n; i++) {
+    const tg_instr *in = &program->instr[i];
+    vm->steps[i].instr = in;
+    if ((status = compile_step(vm, &vm->steps[i], in))) goto fail;
+    if (tg_itemsize(in->dtype) > widest) widest = tg_itemsize(in->dtype);
+    if (in->code == TG_I_LOAD && tg_itemsize(vm->steps[i].via) > widest) widest = tg_itemsize(vm->steps[i].via);
+    vm->cost += op_cost(in);
+  }
+  if (!(work = tg_malloc(2 * (size_t)n * sizeof(int)))) {
+    status = tg_fail_memory(2 * (size_t)n * sizeof(int));
+    goto fail;
+  }
+  assign_registers(vm, work, work + n);
+  vm->reg_bytes = TG_BLOCK * widest;
+  vm->table_bytes = ((size_t)n * sizeof(void *) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
+  tg_free(work);
+  *out = vm;
+  return TG_OK;
+fail:
+  tg_free(work);
+  tg_vm_free(vm);
+  return status;
+}
+
+void tg_vm_free(tg_vm *vm) {
+  if (!vm) return;
+  for (int i = 0; i < vm->program->ninstr; i++) tg_walk_clear(&vm->steps[i].walk);
+  tg_free(vm->fault);
+  tg_free(vm);
+}
+
+int64_t tg_vm_cost(const tg_vm *vm) { return vm->cost + 1; }
+
+/* ---- running ---- */
+
+size_t tg_vm_scratch_size(const tg_vm *vm) { return vm->table_bytes + (size_t)vm->nreg * vm->reg_bytes; }
+
+static void *reg_at(const tg_vm *vm, void *scratch, int reg) {
+  return (char *)scratch + vm->table_bytes + (size_t)reg * vm->reg_bytes;
+}
+
+void tg_vm_prepare(const tg_vm *vm, void *scratch) {
+  const void **value = scratch;
+  for (int i = 0; i < vm->program->ninstr; i++) {
+    const tg_instr *in = &vm->program->instr[i];
+    if (in->code != TG_I_CONST) continue;
+    uint64_t element = 0;
+    tg_scalar_store((tg_dtype)in->dtype, in->value, &element);
+    size_t size = tg_itemsize(in->dtype);
+    void *reg = reg_at(vm, scratch, vm->steps[i].reg);
+    tgk.strided[size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3](reg, &element, 0, TG_BLOCK);
+    value[i] = reg;
+  }
+}
+
+static void note_fault(fault *f, int64_t index, int64_t extent) {
+  bool before = false;
+  /* Relaxed: read only after the workers have been joined. */
+  if (!atomic_compare_exchange_strong_explicit(&f->happened, &before, true, memory_order_relaxed, memory_order_relaxed))
+    return;
+  f->index = index;
+  f->extent = extent;
+}
+
+tg_status tg_vm_status(const tg_vm *vm) {
+  if (!vm->fault || !atomic_load_explicit(&vm->fault->happened, memory_order_relaxed)) return TG_OK;
+  return tg_fail(TG_ERR_INDEX, "index %" PRId64 " is out of bounds for an axis of size %" PRId64, vm->fault->index,
+                 vm->fault->extent);
+}
+
+static void check_index(fault *f, int64_t *to, const int64_t *index, int64_t extent, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
+    int64_t wrapped = index[i] < 0 ? index[i] + extent : index[i];
+    if (wrapped < 0 || wrapped >= extent) {
+      note_fault(f, index[i], extent);
+      wrapped = 0;
+    }
+    to[i] = wrapped;
+  }
+}
+
+#define PICK(type)                                                                                                     \
+  for (int64_t i = 0; i < n; i++) ((type *)to)[i] = ((const type *)from)[position[i]];                                 \
+  break
+
+static void pick(void *to, const void *from, const int64_t *position, size_t itemsize, int64_t n) {
+  switch (itemsize) {
+  case 1: PICK(uint8_t);
+  case 2: PICK(uint16_t);
+  case 4: PICK(uint32_t);
+  default: PICK(uint64_t);
+  }
+}
+
+/* Evaluates all instructions; the last one writes to `target` if it writes anywhere at all. */
+static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start,
+                        int64_t n, const void *acc, void *target) {
+  const tg_program *p = vm->program;
+  const void **value = scratch;
+  size_t count = (size_t)n;
+  for (int i = 0; i < p->ninstr; i++) {
+    const step *s = &vm->steps[i];
+    const tg_instr *in = s->instr;
+    const int32_t *src = in->src;
+    if (in->code == TG_I_CONST) continue;
+    void *dst = s->reg < 0 ? NULL : reg_at(vm, scratch, s->reg);
+    if (target && i == p->ninstr - 1 && in->code != TG_I_ACC) dst = target;
+    value[i] = dst;
+    switch ((tg_icode)in->code) {
+    case TG_I_LOAD: {
+      void *raw = s->cast ? reg_at(vm, scratch, vm->spare) : dst;
+      value[i] = tg_walk_read(&s->walk, slots[p->access[in->arg].slot], fixed, start, n, raw);
+      if (s->cast) {
+        s->cast(dst, value[i], count);
+        value[i] = dst;
+      }
+      break;
+    }
+    case TG_I_CONST: break;
+    case TG_I_POSITION: tg_walk_positions(&s->walk, fixed, start, n, dst); break;
+    case TG_I_VALID: tg_walk_valid(&s->walk, fixed, start, n, dst); break;
+    case TG_I_ACC: value[i] = acc; break;
+    case TG_I_INDEX: check_index(vm->fault, dst, value[src[0]], in->value.i, n); break;
+    case TG_I_GATHER: {
+      void *raw = s->cast ? reg_at(vm, scratch, vm->spare) : dst;
+      pick(raw, slots[p->access[in->arg].slot], value[src[0]], tg_itemsize(s->via), n);
+      if (s->cast) s->cast(dst, raw, count);
+      break;
+    }
+    case TG_I_RANDOM: s->run.random(dst, value[src[0]], in->value.u, count); break;
+    case TG_I_CAST:
+      if (s->then) {
+        void *half = reg_at(vm, scratch, vm->spare);
+        s->cast(half, value[src[0]], count);
+        s->then(dst, half, count);
+      } else {
+        s->cast(dst, value[src[0]], count);
+      }
+      break;
+    case TG_I_OP:
+      switch (tg_ops[in->op].arity) {
+      case 1: s->run.unary(dst, value[src[0]], count); break;
+      case 2: s->run.binary(dst, value[src[0]], value[src[1]], count); break;
+      default: s->run.where(dst, value[src[0]], value[src[1]], value[src[2]], count); break;
+      }
+    }
+  }
+  return value[p->ninstr - 1];
+}
+
+const void *tg_vm_eval(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start,
+                       int64_t n, const void *acc) {
+  return eval(vm, scratch, slots, fixed, start, n, acc, NULL);
+}
+
+void tg_vm_eval_into(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
+                     const void *acc, tg_dtype dtype, void *out) {
+  tg_dtype computed = (tg_dtype)vm->program->instr[vm->program->ninstr - 1].dtype;
+  const void *result = eval(vm, scratch, slots, fixed, start, n, acc, computed == dtype ? out : NULL);
+  if (result != out) tgk.cast[computed][dtype](out, result, (size_t)n);
+}

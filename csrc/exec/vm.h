@@ -1,0 +1,43 @@
+/* The block machine: evaluates a program on blocks of at most TG_BLOCK consecutive points of its
+ * domain, one SIMD loop an instruction, registers in L1.
+ *
+ * Leading dims are fixed by index, trailing ones swept in C order (exec/walk.h).
+ * Owns: the compiled form: prepared walks, register assignment, function pointers. */
+#ifndef TG_EXEC_VM_H
+#define TG_EXEC_VM_H
+
+#include <stddef.h>
+#include "sched/kernel.h"
+
+#define TG_BLOCK 1024 /* elements; 4 KiB of float32: a dozen registers fit L1 */
+
+typedef struct tg_vm tg_vm;
+
+/* The program is borrowed and must outlive the vm. nfixed leading dims of its ndim are fixed. */
+tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) TG_MUST_CHECK;
+void tg_vm_free(tg_vm *vm); /* NULL-safe */
+
+/* Bytes of register memory a worker needs, aligned to TG_ALIGN by the caller (tg_block_alloc),
+ * and its one-time preparation (constants are written once). */
+size_t tg_vm_scratch_size(const tg_vm *vm);
+void tg_vm_prepare(const tg_vm *vm, void *scratch);
+
+/* Evaluates points [start, start + n), n <= TG_BLOCK, with the leading dims at fixed[].
+ * slots: the kernel's buffers. acc: n elements of the reduce result (epilogues), else NULL.
+ * Returns n elements of the last instruction's computed dtype: in `scratch`, in memory, or `acc`.
+ * The result may be overwritten by the caller until the next call only if it is not in memory. */
+const void *tg_vm_eval(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start,
+                       int64_t n, const void *acc);
+
+/* The same, converted to the stored dtype `dtype` and written to `out`. */
+void tg_vm_eval_into(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
+                     const void *acc, tg_dtype dtype, void *out);
+
+/* INDEX if an index was out of range in any evaluation so far, with the index and the size in the message. Ask when all
+ * workers are done; results are meaningless then, but nothing was read out of place. */
+tg_status tg_vm_status(const tg_vm *vm) TG_MUST_CHECK;
+
+/* Rough cost of one point in simple operations, for splitting work over threads. */
+int64_t tg_vm_cost(const tg_vm *vm);
+
+#endif

@@ -1,0 +1,50 @@
+/* Walks: moving runs of consecutive elements between strided, masked memory and dense blocks.
+ *
+ * The dimensions of a view are split into leading *fixed* ones, given by index, and trailing
+ * *swept* ones, walked in C order as one flat range. Block machine and contraction both see
+ * memory only this way, so a view needs no copy to be computed on.
+ *
+ * Owns: the prepared form of a view (merged swept dimensions, kind). Reading needs no lock. */
+#ifndef TG_EXEC_WALK_H
+#define TG_EXEC_WALK_H
+
+#include "graph/dtype.h"
+#include "graph/view.h"
+
+typedef enum tg_walk_kind {
+  TG_WALK_DENSE,     /* swept elements are consecutive in memory and always valid: no copy needed */
+  TG_WALK_BROADCAST, /* all swept elements are the same one */
+  TG_WALK_RUNS,      /* strided runs, masked by bounds */
+  TG_WALK_STACKED,   /* several levels: element by element */
+} tg_walk_kind;
+
+typedef struct tg_walk {
+  tg_walk_kind kind;
+  int log2_itemsize; /* 0..3 */
+  int nfixed;
+  int nswept;                                      /* after merging, >= 1; STACKED: the view's own dims, unmerged */
+  int nvarying;                                    /* bounds that depend on swept dims */
+  const tg_view *view;                             /* borrowed; must outlive the walk */
+  int64_t shape[TG_MAX_DIMS], stride[TG_MAX_DIMS]; /* of the swept dims, in elements */
+  int *varying;                                    /* [nvarying] indices into view->bound */
+  int64_t *coef; /* [nvarying][nswept]: how each varying bound moves along the swept dims */
+} tg_walk;
+
+/* MEMORY is the only failure. */
+tg_status tg_walk_init(tg_walk *w, const tg_view *view, int nfixed, tg_dtype dtype) TG_MUST_CHECK;
+void tg_walk_clear(tg_walk *w); /* safe on a zeroed struct */
+
+/* Elements [start, start + n) of the swept range with the leading dims at fixed[0..nfixed):
+ * returns a pointer to n consecutive elements, either straight into memory or `scratch`, filled.
+ * `memory` is the storage the view's positions index. Invalid elements are zero. */
+const void *tg_walk_read(const tg_walk *w, const void *memory, const int64_t *fixed, int64_t start, int64_t n,
+                         void *scratch);
+
+/* The same range written from `source`; the view has one level and no bounds. */
+void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source);
+
+/* The same range as int64 positions, or as uint8 validity. Positions of invalid elements are 0. */
+void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, int64_t *positions);
+void tg_walk_valid(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, uint8_t *valid);
+
+#endif

@@ -1,0 +1,8 @@
+/* The table of operations, made of ops.def. Owns: the constants. Called by every layer above. */
+#include "graph/ops.h"
+
+const tg_op_info tg_ops[TG_OP_COUNT] = {
+#define TG_OP(e, python_enum, member, arity, kind) {#python_enum, #member, arity, TG_KIND_##kind},
+#include "graph/ops.def"
+#undef TG_OP
+};

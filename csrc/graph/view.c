@@ -1,0 +1,450 @@
+/* Views: references, movement ops, and questions about a view.
+ *
+ * Every movement op is one idea: each index of the old view is an affine form of the new indices.
+ * look_through substitutes these forms into position and bounds, and asks that each of them stay
+ * inside the old shape; where that always holds, the canonical form (view_level.c) forgets it again.
+ * Reshape is the exception: it composes (view_compose.c).
+ *
+ * Callers: graph/node, sched, exec (reading), py (movement ops). */
+#include "graph/view.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "graph/view_level.h"
+
+/* ---- references ---- */
+
+void tg_view_ref(tg_view *v) { v->refs++; }
+
+void tg_view_unref(tg_view *v) {
+  while (v && --v->refs == 0) {
+    tg_view *below = v->below;
+    tg_free(v);
+    v = below;
+  }
+}
+
+static tg_status same(tg_view *v, tg_view **out) {
+  tg_view_ref(v);
+  *out = v;
+  return TG_OK;
+}
+
+/* ---- movement ops ---- */
+
+tg_status tg_view_contiguous(int ndim, const int64_t *shape, tg_view **out) {
+  tg_view *level;
+  tg_status status = tg_level_new(ndim, shape, 0, &level);
+  if (status != TG_OK) return status;
+  int64_t step = 1;
+  for (int i = ndim - 1; i >= 0 && level->size > 0; i--) {
+    tg_level_edit(level->stride)[i] = shape[i] == 1 ? 0 : step;
+    step *= shape[i];
+  }
+  *out = level;
+  return TG_OK;
+}
+
+/* Every index i of `index` as itself, for a change of some dimensions. */
+static void identity(int ndim, tg_form *index) {
+  for (int j = 0; j < ndim; j++) {
+    index[j].offset = 0;
+    for (int i = 0; i < ndim; i++) index[j].coef[i] = i == j;
+  }
+}
+
+static bool is_identity(const tg_view *v, int ndim, const int64_t *shape, const tg_form *index) {
+  if (ndim != v->ndim) return false;
+  for (int j = 0; j < ndim; j++) {
+    if (shape[j] != v->shape[j] || index[j].offset != 0) return false;
+    for (int i = 0; i < ndim; i++)
+      if (index[j].coef[i] != (i == j) && shape[i] != 1) return false;
+  }
+  return true;
+}
+
+/* The view of `shape` whose element is v[index[0], index[1], ...], invalid where an index leaves v. */
+static tg_status look_through(tg_view *v, int ndim, const int64_t *shape, const tg_form *index, tg_view **out) {
+  char text[TG_SHAPE_TEXT];
+  tg_view *level = NULL;
+  if (is_identity(v, ndim, shape, index)) return same(v, out);
+  tg_box box;
+  uint32_t leaves = 0; /* the dimensions of v whose index may leave it */
+  for (int i = 0; i < ndim; i++) {
+    box.lo[i] = 0;
+    box.hi[i] = shape[i] > 0 ? shape[i] - 1 : 0;
+  }
+  for (int j = 0; j < v->ndim; j++) {
+    int64_t min, max;
+    bool known = tg_level_range(ndim, index[j].coef, index[j].offset, &box, &min, &max);
+    if (!known || min < 0 || max >= v->shape[j]) leaves |= UINT32_C(1) << j;
+  }
+
+  tg_status status = tg_level_new(ndim, shape, v->nbound + __builtin_popcount(leaves), &level);
+  if (status != TG_OK) return status;
+  if (level->size > 0) {
+    if (!tg_level_substitute(level, v, index)) {
+      status = tg_fail(TG_ERR_VALUE, "the positions of a view of shape %s overflow", tg_level_show(text, ndim, shape));
+      goto fail;
+    }
+    for (int j = 0; j < v->ndim; j++) {
+      if (!(leaves >> j & 1)) continue;
+      int64_t *coef = tg_level_add_bound(level, index[j].offset, v->shape[j]);
+      if (ndim > 0) memcpy(coef, index[j].coef, (size_t)ndim * sizeof(int64_t));
+    }
+  }
+  status = tg_level_canonical(level);
+  if (status != TG_OK) goto fail;
+  return tg_level_over(level, v->below, out);
+
+fail:
+  tg_view_unref(level);
+  return status;
+}
+
+tg_status tg_view_reshape(tg_view *v, int ndim, const int64_t *shape, tg_view **out) {
+  char from[TG_SHAPE_TEXT], to[TG_SHAPE_TEXT];
+  int64_t full[TG_MAX_DIMS] = {0}, known;
+  int unknown = -1;
+  if (ndim < 0 || ndim > TG_MAX_DIMS)
+    return tg_fail(TG_ERR_VALUE, "cannot reshape to %d dimensions, at most %d are supported", ndim, TG_MAX_DIMS);
+  for (int i = 0; i < ndim; i++) {
+    full[i] = shape[i];
+    if (shape[i] >= 0) continue;
+    if (shape[i] < -1 || unknown >= 0)
+      return tg_fail(TG_ERR_VALUE, "cannot reshape %s into %s: %s", tg_level_show(from, v->ndim, v->shape),
+                     tg_level_show(to, ndim, shape), shape[i] < -1 ? "negative size" : "only one size may be -1");
+    full[i] = 1;
+    unknown = i;
+  }
+  bool fits = tg_level_count(ndim, full, &known);
+  if (unknown >= 0 && fits && known > 0 && v->size % known == 0) {
+    full[unknown] = v->size / known;
+    known = v->size;
+  } else if (unknown >= 0 || !fits || known != v->size) {
+    return tg_fail(TG_ERR_VALUE, "cannot reshape %s into %s: the sizes differ", tg_level_show(from, v->ndim, v->shape),
+                   tg_level_show(to, ndim, shape));
+  }
+  if (ndim == v->ndim && tg_level_compare(ndim, full, v->shape) == 0) return same(v, out);
+  tg_view *level;
+  tg_status status = tg_view_contiguous(ndim, full, &level);
+  return status != TG_OK ? status : tg_level_over(level, v, out);
+}
+
+tg_status tg_view_expand(tg_view *v, int ndim, const int64_t *shape, tg_view **out) {
+  char from[TG_SHAPE_TEXT], to[TG_SHAPE_TEXT];
+  tg_form index[TG_MAX_DIMS];
+  int lead = ndim - v->ndim;
+  bool fits = lead >= 0 && ndim <= TG_MAX_DIMS;
+  for (int j = 0; fits && j < v->ndim; j++) {
+    fits = shape[lead + j] == v->shape[j] || v->shape[j] == 1;
+    index[j].offset = 0;
+    for (int i = 0; i < ndim; i++) index[j].coef[i] = i == lead + j && v->shape[j] != 1;
+  }
+  if (!fits)
+    return tg_fail(TG_ERR_VALUE, "cannot expand %s to %s", tg_level_show(from, v->ndim, v->shape),
+                   tg_level_show(to, ndim, shape));
+  return look_through(v, ndim, shape, index, out);
+}
+
+tg_status tg_view_permute(tg_view *v, int n, const int64_t *order, tg_view **out) {
+  char from[TG_SHAPE_TEXT], to[TG_SHAPE_TEXT];
+  tg_form index[TG_MAX_DIMS];
+  int64_t shape[TG_MAX_DIMS];
+  uint32_t seen = 0;
+  if (n != v->ndim)
+    return tg_fail(TG_ERR_VALUE, "cannot permute %s: %d axes in the order", tg_level_show(from, v->ndim, v->shape), n);
+  for (int i = 0; i < n; i++) {
+    int64_t axis = order[i] < 0 && order[i] >= -n ? order[i] + n : order[i];
+    if (axis < 0 || axis >= n)
+      return tg_fail(TG_ERR_INDEX, "cannot permute %s by %s: axis %lld is out of range",
+                     tg_level_show(from, v->ndim, v->shape), tg_level_show(to, n, order), (long long)order[i]);
+    if (seen >> axis & 1)
+      return tg_fail(TG_ERR_VALUE, "cannot permute %s by %s: repeated axis", tg_level_show(from, v->ndim, v->shape),
+                     tg_level_show(to, n, order));
+    seen |= UINT32_C(1) << axis;
+    shape[i] = v->shape[axis];
+    index[axis].offset = 0;
+    for (int k = 0; k < n; k++) index[axis].coef[k] = k == i;
+  }
+  return look_through(v, n, shape, index, out);
+}
+
+/* The index i in 0..n that a Python slice's start or stop means. */
+static int64_t clamp_slice(int64_t i, int64_t n) {
+  if (i < 0) i += n;
+  return i < 0 ? 0 : i > n ? n : i;
+}
+
+tg_status tg_view_shrink(tg_view *v, int n, const int64_t *start, const int64_t *stop, tg_view **out) {
+  char from[TG_SHAPE_TEXT];
+  tg_form index[TG_MAX_DIMS];
+  int64_t shape[TG_MAX_DIMS];
+  if (n < 0 || n > v->ndim)
+    return tg_fail(TG_ERR_INDEX, "cannot shrink %d dimensions of %s", n, tg_level_show(from, v->ndim, v->shape));
+  identity(v->ndim, index);
+  for (int i = 0; i < v->ndim; i++) {
+    int64_t first = i < n ? clamp_slice(start[i], v->shape[i]) : 0;
+    int64_t last = i < n ? clamp_slice(stop[i], v->shape[i]) : v->shape[i];
+    index[i].offset = first;
+    shape[i] = last > first ? last - first : 0;
+  }
+  return look_through(v, v->ndim, shape, index, out);
+}
+
+tg_status tg_view_pad(tg_view *v, int n, const int64_t *before, const int64_t *after, tg_view **out) {
+  char from[TG_SHAPE_TEXT];
+  tg_form index[TG_MAX_DIMS];
+  int64_t shape[TG_MAX_DIMS];
+  if (n != v->ndim)
+    return tg_fail(TG_ERR_VALUE, "cannot pad %s: %d pairs given", tg_level_show(from, v->ndim, v->shape), n);
+  identity(n, index);
+  for (int i = 0; i < n; i++) {
+    if (before[i] < 0 || after[i] < 0)
+      return tg_fail(TG_ERR_VALUE, "cannot pad %s by (%lld, %lld) in dimension %d",
+                     tg_level_show(from, v->ndim, v->shape), (long long)before[i], (long long)after[i], i);
+    if (__builtin_add_overflow(v->shape[i], before[i], &shape[i]) ||
+        __builtin_add_overflow(shape[i], after[i], &shape[i]))
+      return tg_fail(TG_ERR_VALUE, "padding %s makes dimension %d too large", tg_level_show(from, v->ndim, v->shape),
+                     i);
+    index[i].offset = -before[i];
+  }
+  return look_through(v, n, shape, index, out);
+}
+
+tg_status tg_view_stride(tg_view *v, int n, const int64_t *step, tg_view **out) {
+  char from[TG_SHAPE_TEXT];
+  tg_form index[TG_MAX_DIMS];
+  int64_t shape[TG_MAX_DIMS];
+  if (n < 0 || n > v->ndim)
+    return tg_fail(TG_ERR_INDEX, "cannot step through %d dimensions of %s", n, tg_level_show(from, v->ndim, v->shape));
+  identity(v->ndim, index);
+  for (int i = 0; i < v->ndim; i++) {
+    int64_t s = i < n ? step[i] : 1;
+    if (s == 0) return tg_fail(TG_ERR_VALUE, "step 0 in dimension %d of %s", i, tg_level_show(from, v->ndim, v->shape));
+    shape[i] = 0;
+    if (v->shape[i] == 0) continue;
+    int64_t last = v->shape[i] - 1, skip = s > 0 ? s : s < -INT64_MAX ? INT64_MAX : -s;
+    shape[i] = last / skip + 1;
+    index[i].offset = s > 0 ? 0 : last;
+    index[i].coef[i] = shape[i] == 1 ? 0 : s;
+  }
+  return look_through(v, v->ndim, shape, index, out);
+}
+
+/* How many windows fit into a dimension. */
+static int64_t count_windows(int64_t in, int64_t kernel, int64_t stride, int64_t dilation) {
+  int64_t reach;
+  if (__builtin_mul_overflow(dilation, kernel - 1, &reach) || reach >= in) return 0;
+  return (in - reach - 1) / stride + 1;
+}
+
+tg_status tg_view_window(tg_view *v, int n, const int64_t *kernel, const int64_t *stride, const int64_t *dilation,
+                         tg_view **out) {
+  char from[TG_SHAPE_TEXT];
+  tg_form index[TG_MAX_DIMS];
+  int64_t shape[TG_MAX_DIMS];
+  if (n < 0 || n > v->ndim || v->ndim + n > TG_MAX_DIMS)
+    return tg_fail(TG_ERR_VALUE, "cannot window %d dimensions of %s", n, tg_level_show(from, v->ndim, v->shape));
+  int lead = v->ndim - n, ndim = v->ndim + n;
+  identity(ndim, index);
+  for (int i = 0; i < v->ndim; i++) shape[i] = v->shape[i];
+  for (int i = 0; i < n; i++) {
+    if (kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1)
+      return tg_fail(TG_ERR_VALUE, "window of size %lld, stride %lld, dilation %lld over %s", (long long)kernel[i],
+                     (long long)stride[i], (long long)dilation[i], tg_level_show(from, v->ndim, v->shape));
+    int o = lead + i, k = v->ndim + i;
+    shape[o] = count_windows(v->shape[o], kernel[i], stride[i], dilation[i]);
+    shape[k] = kernel[i];
+    index[o].coef[o] = shape[o] > 1 ? stride[i] : 0;
+    index[o].coef[k] = kernel[i] > 1 ? dilation[i] : 0;
+  }
+  return look_through(v, ndim, shape, index, out);
+}
+
+/* Puts stride - 1 zeros behind each element along the n dimensions from `lead` on, if they have several. */
+static tg_status stuff_zeros(tg_view *v, int lead, int n, const int64_t *stride, tg_view **out) {
+  tg_view *split = NULL, *padded = NULL;
+  int64_t shape[TG_MAX_DIMS], joined[TG_MAX_DIMS], before[TG_MAX_DIMS] = {0}, after[TG_MAX_DIMS] = {0};
+  int ndim = 0;
+  for (int i = 0; i < v->ndim; i++) {
+    shape[ndim++] = joined[i] = v->shape[i];
+    if (i < lead || i >= lead + n || v->shape[i] <= 1 || stride[i - lead] == 1) continue;
+    if (ndim == TG_MAX_DIMS)
+      return tg_fail(TG_ERR_VALUE, "more than %d dimensions on the way of a window's adjoint", TG_MAX_DIMS);
+    after[ndim] = stride[i - lead] - 1;
+    shape[ndim++] = 1;
+    joined[i] = -1;
+  }
+  if (ndim == v->ndim) return same(v, out);
+  for (int i = 0; i < v->ndim; i++)
+    if (joined[i] < 0 && __builtin_mul_overflow(v->shape[i], stride[i - lead], &joined[i]))
+      return tg_fail(TG_ERR_VALUE, "a window's stride of %lld is too large", (long long)stride[i - lead]);
+  tg_status status = tg_view_reshape(v, ndim, shape, &split);
+  if (status == TG_OK) status = tg_view_pad(split, ndim, before, after, &padded);
+  if (status == TG_OK) status = tg_view_reshape(padded, v->ndim, joined, out);
+  tg_view_unref(split);
+  tg_view_unref(padded);
+  return status;
+}
+
+tg_status tg_view_window_adjoint(tg_view *v, int n, const int64_t *in, const int64_t *stride, const int64_t *dilation,
+                                 tg_view **out) {
+  char from[TG_SHAPE_TEXT], to[TG_SHAPE_TEXT];
+  tg_form index[TG_MAX_DIMS];
+  int64_t shape[TG_MAX_DIMS];
+  tg_view *stuffed;
+  bool fits = n >= 0 && 2 * (int64_t)n <= v->ndim;
+  int lead = v->ndim - 2 * n;
+  for (int i = 0; fits && i < n; i++) {
+    int64_t kernel = v->shape[lead + n + i];
+    fits = in[i] >= 0 && kernel >= 1 && stride[i] >= 1 && dilation[i] >= 1 &&
+           count_windows(in[i], kernel, stride[i], dilation[i]) == v->shape[lead + i];
+  }
+  if (!fits)
+    return tg_fail(TG_ERR_VALUE, "%s are not the windows of %s", tg_level_show(from, v->ndim, v->shape),
+                   tg_level_show(to, n < 0 ? 0 : n, in));
+  tg_status status = stuff_zeros(v, lead, n, stride, &stuffed);
+  if (status != TG_OK) return status;
+  identity(v->ndim, index);
+  memcpy(shape, v->shape, (size_t)v->ndim * sizeof(int64_t));
+  for (int i = 0; i < n; i++) {
+    shape[lead + i] = in[i];
+    index[lead + i].coef[lead + n + i] = v->shape[lead + n + i] > 1 ? -dilation[i] : 0;
+  }
+  status = look_through(stuffed, v->ndim, shape, index, out);
+  tg_view_unref(stuffed);
+  return status;
+}
+
+/* ---- questions ---- */
+
+bool tg_view_is_contiguous(const tg_view *v) {
+  if (v->below || v->nbound > 0 || v->offset != 0) return false;
+  int64_t step = 1;
+  for (int i = v->ndim - 1; i >= 0 && v->size > 0; i--) {
+    if (v->shape[i] != 1 && v->stride[i] != step) return false;
+    step *= v->shape[i];
+  }
+  return true;
+}
+
+bool tg_view_is_bijection(const tg_view *v) {
+  if (v->below || v->nbound > 0) return false;
+  if (v->size == 0) return true;
+  int64_t first = v->offset, step = 1;
+  uint32_t done = 0;
+  for (int i = 0; i < v->ndim; i++) {
+    if (v->shape[i] == 1) done |= UINT32_C(1) << i;
+    if (v->stride[i] < 0) first += v->stride[i] * (v->shape[i] - 1);
+  }
+  if (first != 0) return false;
+  for (;;) {
+    int next = -1;
+    bool left = false;
+    for (int i = 0; i < v->ndim && next < 0; i++) {
+      if (done >> i & 1) continue;
+      left = true;
+      if (v->stride[i] == step || v->stride[i] == -step) next = i;
+    }
+    if (next < 0) return !left;
+    done |= UINT32_C(1) << next;
+    step *= v->shape[next];
+  }
+}
+
+bool tg_view_equal(const tg_view *a, const tg_view *b) {
+  for (; a && b && a != b; a = a->below, b = b->below) {
+    if (a->ndim != b->ndim || a->nbound != b->nbound || a->offset != b->offset) return false;
+    if (tg_level_compare(a->ndim, a->shape, b->shape) != 0 || tg_level_compare(a->ndim, a->stride, b->stride) != 0)
+      return false;
+    for (int i = 0; i < a->nbound; i++)
+      if (a->bound[i].offset != b->bound[i].offset || a->bound[i].size != b->bound[i].size ||
+          tg_level_compare(a->ndim, a->bound[i].coef, b->bound[i].coef) != 0)
+        return false;
+  }
+  return a == b;
+}
+
+static uint64_t mix(uint64_t hash, int64_t value) {
+  hash = (hash ^ (uint64_t)value) * UINT64_C(0x9e3779b97f4a7c15);
+  return hash ^ hash >> 29;
+}
+
+static uint64_t mix_all(uint64_t hash, int n, const int64_t *value) {
+  for (int i = 0; i < n; i++) hash = mix(hash, value[i]);
+  return hash;
+}
+
+uint64_t tg_view_hash(const tg_view *v) {
+  uint64_t hash = 0;
+  for (; v; v = v->below) {
+    hash = mix(mix(mix(hash, v->ndim), v->nbound), v->offset);
+    hash = mix_all(mix_all(hash, v->ndim, v->shape), v->ndim, v->stride);
+    for (int b = 0; b < v->nbound; b++)
+      hash = mix_all(mix(mix(hash, v->bound[b].offset), v->bound[b].size), v->ndim, v->bound[b].coef);
+  }
+  return hash;
+}
+
+static int64_t value_at(int ndim, const int64_t *coef, int64_t offset, const int64_t *idx) {
+  for (int i = 0; i < ndim; i++) offset += coef[i] * idx[i];
+  return offset;
+}
+
+bool tg_view_position(const tg_view *v, const int64_t *idx, int64_t *position) {
+  int64_t inside[TG_MAX_DIMS];
+  for (;;) {
+    for (int b = 0; b < v->nbound; b++) {
+      int64_t at = value_at(v->ndim, v->bound[b].coef, v->bound[b].offset, idx);
+      if (at < 0 || at >= v->bound[b].size) return false;
+    }
+    int64_t flat = value_at(v->ndim, v->stride, v->offset, idx);
+    v = v->below;
+    if (!v) {
+      *position = flat;
+      return true;
+    }
+    for (int i = v->ndim - 1; i >= 0; i--) {
+      inside[i] = flat % v->shape[i];
+      flat /= v->shape[i];
+    }
+    idx = inside;
+  }
+}
+
+/* Appends at *at, cutting at cap. */
+static void append(char *text, size_t cap, size_t *at, const char *format, ...) TG_PRINTF(4, 5);
+static void append(char *text, size_t cap, size_t *at, const char *format, ...) {
+  if (*at >= cap) return;
+  va_list args;
+  va_start(args, format);
+  int length = vsnprintf(text + *at, cap - *at, format, args);
+  va_end(args);
+  if (length > 0) *at += (size_t)length;
+}
+
+void tg_view_format(const tg_view *v, char *text, size_t cap) {
+  char numbers[TG_SHAPE_TEXT];
+  size_t at = 0;
+  if (cap > 0) text[0] = '\0';
+  for (; v; v = v->below) {
+    append(text, cap, &at, "%s", tg_level_show(numbers, v->ndim, v->shape));
+    append(text, cap, &at, " strides %s offset %lld", tg_level_show(numbers, v->ndim, v->stride), (long long)v->offset);
+    for (int b = 0; b < v->nbound; b++) {
+      append(text, cap, &at, "%s 0 <= %lld", b == 0 ? " where" : ",", (long long)v->bound[b].offset);
+      for (int i = 0; i < v->ndim; i++) {
+        long long coef = v->bound[b].coef[i];
+        if (coef == 0) continue;
+        append(text, cap, &at, " %c ", coef < 0 ? '-' : '+');
+        if (coef != 1 && coef != -1) append(text, cap, &at, "%lld*", coef < 0 ? -coef : coef);
+        append(text, cap, &at, "i%d", i);
+      }
+      append(text, cap, &at, " < %lld", (long long)v->bound[b].size);
+    }
+    if (v->below) append(text, cap, &at, " over ");
+  }
+}

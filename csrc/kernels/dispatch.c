@@ -1,0 +1,20 @@
+/* Chooses the kernels: the baseline first, then each wider instruction set up to the one asked for
+ * replaces what it has a version of, so no pointer depends on a set being complete.
+ * Owns: `tgk` and the name of the set in force. Called once at load, and by tests to switch. */
+#include "kernels/kernels.h"
+
+#include <string.h>
+#include "kernels/isa.h"
+
+tgk_table tgk;
+static tg_isa in_force = TG_ISA_BASE;
+
+void tgk_init(tg_isa isa) {
+  memset(&tgk, 0, sizeof tgk);
+  tgk_fill__base(&tgk);
+  if (isa >= TG_ISA_AVX2) tgk_fill__avx2(&tgk);
+  if (isa >= TG_ISA_AVX512) tgk_fill__avx512(&tgk);
+  in_force = isa;
+}
+
+tg_isa tgk_isa(void) { return in_force; }

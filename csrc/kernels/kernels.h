@@ -1,0 +1,77 @@
+/* The seam between the portable engine and code for one instruction set: a struct of pointers.
+ *
+ * Each kernel body is written once (k_*.inc), compiled for every instruction set (isa_*.c) and
+ * chosen when the module loads (dispatch.c). The table starts filled with the baseline, so no
+ * pointer that kernels.def promises is NULL.
+ *
+ * Registers of the block machine hold n elements of a *computed* dtype: bool as uint8 0/1, the
+ * integers, float32, float64. float16 and bfloat16 exist only in storage: loads and stores convert.
+ * All pointers are aligned to the element, not to a vector. dst may equal a source exactly (in
+ * place; a cast only between types of one size, strided only with step 1) but not overlap it
+ * otherwise. n may be 0. Kernels never fail, allocate or lock.
+ *
+ * Owns: the struct and the chosen table. */
+#ifndef TG_KERNELS_KERNELS_H
+#define TG_KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/cpu.h"
+#include "graph/dtype.h"
+#include "graph/ops.h"
+
+typedef void (*tgk_unary_fn)(void *dst, const void *a, size_t n);
+typedef void (*tgk_binary_fn)(void *dst, const void *a, const void *b, size_t n);
+typedef void (*tgk_where_fn)(void *dst, const void *cond, const void *a, const void *b, size_t n);
+/* *acc = *acc (+) a[0] (+) ... (+) a[n-1] in a fixed order that depends on n alone. */
+typedef void (*tgk_fold_fn)(void *acc, const void *a, size_t n);
+/* dst[i] = src[i * step], step in elements, may be negative or 0. */
+typedef void (*tgk_strided_fn)(void *dst, const void *src, int64_t step, size_t n);
+/* Uniform numbers in [0, 1) from a counter-based generator: element i is a function of key and
+ * index[i] alone, the same on every instruction set. */
+typedef void (*tgk_random_fn)(void *dst, const int64_t *index, uint64_t key, size_t n);
+/* One register tile of a matrix product over packed panels:
+ *   c[i*ldc + j] (+)= sum_p a[p*mr + i] * b[p*nr + j]   for i < mr, j < nr, p = 0..k-1 in order;
+ * the sum replaces c unless `accumulate`. */
+typedef void (*tgk_gemm_fn)(int64_t k, const void *a, const void *b, void *c, int64_t ldc, int accumulate);
+
+/* Packing: to[i*width + r] = rows[r][i]   for r < count, i < n. Fast for four rows. */
+typedef void (*tgk_interleave_fn)(void *to, int64_t width, const void *const *rows, int count, int64_t n);
+
+#define TGK_GEMM_VECTORS 3
+
+typedef struct tgk_gemm {
+  tgk_gemm_fn run[TGK_GEMM_VECTORS]; /* run[v]: a tile of mr rows by nr = (v + 1) * lanes columns */
+  tgk_interleave_fn interleave;
+  int mr, lanes;
+} tgk_gemm;
+
+typedef struct tgk_table {
+  /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype
+   * has no such operation: bool NEG, SUB, MOD (and the scheduler computes integer EXP2, LOG2, SIN, SQRT,
+   * RECIP, DIV in float64).
+   * CMPLT writes uint8 0/1. Integers wrap. MAX: NaN wins from either side. ADD and MAX of bool are or, MUL is and. */
+  tgk_unary_fn unary[TG_OP_COUNT][TG_DTYPE_COUNT];
+  tgk_binary_fn binary[TG_OP_COUNT][TG_DTYPE_COUNT];
+  /* [element dtype]; cond is uint8 0/1. */
+  tgk_where_fn where[TG_DTYPE_COUNT];
+  /* [from][to], all pairs of stored dtypes, the diagonal a copy. As C converts: toward zero, modulo 2^n
+   * (out-of-range and NaN floats give what x86 NumPy gives, on every machine, without undefined
+   * behaviour; where NumPy's answer depends on the position in the array, for uint32, the low half
+   * of the int64), to bool as x != 0 (NaN is true), to 16-bit floats rounded to nearest even once. */
+  tgk_unary_fn cast[TG_DTYPE_COUNT][TG_DTYPE_COUNT];
+  /* float32 registers rounded to what F16 / BF16 can hold, [F16] and [BF16] only. */
+  tgk_unary_fn round[TG_DTYPE_COUNT];
+  tgk_fold_fn sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT]; /* computed dtypes */
+  tgk_strided_fn strided[4];                            /* [log2 of itemsize] */
+  tgk_random_fn random[TG_DTYPE_COUNT];                 /* F32 (24 bits) and F64 (53 bits) only */
+  tgk_gemm gemm[TG_DTYPE_COUNT];                        /* F32 and F64 only */
+} tgk_table;
+
+extern tgk_table tgk; /* filled by tgk_init; read-only afterwards, but for tests */
+
+/* Fills `tgk` for the instruction set; called once at load, and by tests to switch. */
+void tgk_init(tg_isa isa);
+tg_isa tgk_isa(void); /* the one in force */
+
+#endif

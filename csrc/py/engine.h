@@ -1,0 +1,69 @@
+/* The extension module's shared declarations: process-wide state, the LazyBuffer object, errors.
+ *
+ * The graph lock of graph/ and sched/ is the GIL. Running kernels gives the GIL up and holds the
+ * engine's lock instead, which is only ever waited for without the GIL.
+ * Owns: the state below, for as long as the process lives. */
+#ifndef TG_PY_ENGINE_H
+#define TG_PY_ENGINE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+
+#include "graph/node.h"
+
+typedef struct engine_state {
+  PyInterpreterState *interpreter; /* the one this module lives in */
+  PyTypeObject *lazybuffer, *schedule_item;
+  PyObject *op[TG_OP_COUNT];       /* enum members */
+  PyObject *dtype[TG_DTYPE_COUNT]; /* DType objects, registered by helpers.py */
+  PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
+  int debug;
+} engine_state;
+
+extern engine_state engine;
+
+typedef struct lazybuffer {
+  PyObject_HEAD tg_node *node;
+  tg_view *view;
+  PyObject *shape; /* tuple, made when first asked for */
+  PyObject *dict;
+} lazybuffer;
+
+/* ---- errors ---- */
+
+/* Raises the exception for a failed status with the core's message; returns NULL. */
+PyObject *engine_raise(tg_status status);
+
+/* ---- module.c ---- */
+
+/* Computes the buffers, all in one schedule. Gives up the GIL. 0, or -1 with an exception set, in
+ * which case no buffer has changed. */
+int engine_realize(lazybuffer *const *buffers, Py_ssize_t n);
+
+/* ---- lazybuffer.c ---- */
+
+int lazybuffer_init_type(PyObject *module);
+PyObject *lazybuffer_new(tg_node *node, tg_view *view); /* takes references of its own */
+static inline bool lazybuffer_check(PyObject *o) { return Py_IS_TYPE(o, engine.lazybuffer); }
+
+/* ---- convert.c: between Python, NumPy and the core ---- */
+
+int convert_init(void); /* imports NumPy's C API */
+
+/* Integers of a tuple or list (any sequence) into values[0..TG_MAX_DIMS); the count, or -1. */
+int convert_ints(PyObject *sequence, const char *what, int64_t *values);
+/* Pairs of integers; None stands for `absent_first` / `absent_second`. The count, or -1. */
+int convert_pairs(PyObject *sequence, const char *what, int64_t *first, int64_t *second, int64_t absent_second);
+int convert_dtype(PyObject *o, tg_dtype *dtype); /* 0, or -1 with TypeError */
+int convert_op(PyObject *o, tg_op *op);          /* 0, or -1 with NotImplementedError */
+/* A Python or NumPy number as a scalar of dtype: floats truncate to integers, integers wrap. */
+int convert_scalar(PyObject *o, tg_dtype dtype, tg_scalar *value);
+PyObject *convert_shape(const tg_view *v);
+
+/* A copy of an ndarray's elements as a new node. */
+int convert_from_numpy(PyObject *array, tg_node **node);
+/* A fresh, writable array of what the view sees of a realized (or constant) node. */
+PyObject *convert_to_numpy(const tg_node *node, const tg_view *view);
+
+#endif

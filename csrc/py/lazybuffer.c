@@ -1,0 +1,610 @@
+/* The Python type LazyBuffer: a view over a node of the lazy graph. Every method but `realized` only
+ * builds; nothing is computed. Objects are immutable to Python (but take attributes, as the
+ * original's do); realizing may put a smaller node in place of the one seen.
+ *
+ * Owns: a reference on its node and view. Callers: Python, module.c. */
+#include "py/engine.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+static PyObject *wrap(tg_node *node, tg_view *view) { /* takes over both references */
+  lazybuffer *b = PyObject_GC_New(lazybuffer, engine.lazybuffer);
+  if (!b) {
+    tg_node_unref(node);
+    tg_view_unref(view);
+    return NULL;
+  }
+  b->node = node;
+  b->view = view;
+  b->shape = b->dict = NULL;
+  PyObject_GC_Track(b);
+  return (PyObject *)b;
+}
+
+PyObject *lazybuffer_new(tg_node *node, tg_view *view) {
+  tg_node_ref(node);
+  tg_view_ref(view);
+  return wrap(node, view);
+}
+
+/* Takes over the reference on a new node, seen whole. */
+static PyObject *wrap_node(tg_status status, tg_node *node) {
+  if (status) return engine_raise(status);
+  tg_view_ref(node->shape);
+  return wrap(node, node->shape);
+}
+
+/* Takes over the reference on a new view of b's node. */
+static PyObject *wrap_view(lazybuffer *b, tg_status status, tg_view *view) {
+  if (status) return engine_raise(status);
+  tg_node_ref(b->node);
+  return wrap(b->node, view);
+}
+
+static tg_edge edge_of(const lazybuffer *b) { return (tg_edge){b->node, b->view}; }
+
+static lazybuffer *checked(PyObject *o) {
+  if (lazybuffer_check(o)) return (lazybuffer *)o;
+  PyErr_Format(PyExc_TypeError, "a LazyBuffer is expected, not %.200s", Py_TYPE(o)->tp_name);
+  return NULL;
+}
+
+/* ---- life ---- */
+
+static PyObject *lazybuffer_from_numpy(PyObject *array) {
+  tg_node *node;
+  if (convert_from_numpy(array, &node)) return NULL;
+  return wrap_node(TG_OK, node);
+}
+
+static PyObject *lazybuffer_tp_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+  static char *names[] = {"buf", NULL};
+  PyObject *array;
+  (void)type;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:LazyBuffer", names, &array)) return NULL;
+  return lazybuffer_from_numpy(array);
+}
+
+static int lazybuffer_traverse(lazybuffer *b, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(b));
+  Py_VISIT(b->dict);
+  return 0;
+}
+
+static int lazybuffer_clear(lazybuffer *b) {
+  Py_CLEAR(b->dict);
+  return 0;
+}
+
+static void lazybuffer_dealloc(lazybuffer *b) {
+  PyTypeObject *type = Py_TYPE(b);
+  PyObject_GC_UnTrack(b);
+  tg_node_unref(b->node);
+  tg_view_unref(b->view);
+  Py_XDECREF(b->shape);
+  Py_XDECREF(b->dict);
+  PyObject_GC_Del(b);
+  Py_DECREF(type);
+}
+
+/* ---- attributes ---- */
+
+static PyObject *lazybuffer_get_shape(lazybuffer *b, void *closure) {
+  (void)closure;
+  if (!b->shape && !(b->shape = convert_shape(b->view))) return NULL;
+  return Py_NewRef(b->shape);
+}
+
+static PyObject *lazybuffer_get_dtype(lazybuffer *b, void *closure) {
+  (void)closure;
+  PyObject *dtype = engine.dtype[b->node->dtype];
+  if (!dtype) return PyErr_Format(PyExc_RuntimeError, "the dtypes are not registered: import teenygrad first");
+  return Py_NewRef(dtype);
+}
+
+static PyObject *lazybuffer_get_base(lazybuffer *b, void *closure) {
+  (void)closure;
+  return Py_NewRef((PyObject *)b);
+}
+
+static PyObject *lazybuffer_get_realized(lazybuffer *b, void *closure) {
+  (void)closure;
+  if (!engine.raw_buffer)
+    return PyErr_Format(PyExc_RuntimeError, "RawCPUBuffer is not registered: import teenygrad first");
+  if (engine_realize(&b, 1)) return NULL;
+  PyObject *array = convert_to_numpy(b->node, b->view);
+  if (!array) return NULL;
+  PyObject *raw = PyObject_CallOneArg(engine.raw_buffer, array);
+  Py_DECREF(array);
+  return raw;
+}
+
+static PyObject *lazybuffer_get_computed(lazybuffer *b, void *closure) {
+  (void)closure;
+  return PyBool_FromLong(b->node->buffer != NULL || b->node->kind == TG_NODE_CONST);
+}
+
+static PyObject *lazybuffer_repr(lazybuffer *b) {
+  PyObject *shape = lazybuffer_get_shape(b, NULL), *dtype = lazybuffer_get_dtype(b, NULL), *text = NULL;
+  if (shape && dtype) text = PyUnicode_FromFormat("<LB %R %R>", shape, dtype);
+  Py_XDECREF(shape);
+  Py_XDECREF(dtype);
+  return text;
+}
+
+/* ---- making buffers ---- */
+
+static PyObject *lazybuffer_fromCPU(PyObject *unused, PyObject *array) {
+  (void)unused;
+  return lazybuffer_from_numpy(array);
+}
+
+/* `value` of dtype, seen with the given shape. */
+static PyObject *constant(tg_dtype dtype, PyObject *value, int ndim, const int64_t *shape) {
+  tg_scalar scalar = {0};
+  tg_node *node;
+  tg_view *view;
+  if (convert_scalar(value, dtype, &scalar)) return NULL;
+  tg_status status = tg_node_const(dtype, scalar, &node);
+  if (status) return engine_raise(status);
+  if ((status = tg_view_expand(node->shape, ndim, shape, &view))) {
+    tg_node_unref(node);
+    return engine_raise(status);
+  }
+  return wrap(node, view);
+}
+
+static PyObject *lazybuffer_loadop(PyObject *unused, PyObject *args, PyObject *kwargs) {
+  static char *names[] = {"op", "shape", "dtype", "device", "arg", "src", NULL};
+  PyObject *op_object, *shape_object, *dtype_object, *device = NULL, *arg = Py_None, *src = NULL;
+  int64_t shape[TG_MAX_DIMS];
+  tg_op op;
+  tg_dtype dtype;
+  tg_node *node;
+  (void)unused;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|OOO:loadop", names, &op_object, &shape_object, &dtype_object,
+                                   &device, &arg, &src))
+    return NULL;
+  if (convert_op(op_object, &op) || convert_dtype(dtype_object, &dtype)) return NULL;
+  if (tg_ops[op].kind != TG_KIND_LOAD)
+    return PyErr_Format(PyExc_NotImplementedError, "%R creates nothing here", op_object);
+  int ndim = convert_ints(shape_object, "shape", shape);
+  if (ndim < 0) return NULL;
+  for (int i = 0; i < ndim; i++)
+    if (shape[i] < 0) return PyErr_Format(PyExc_ValueError, "negative size in shape %R", shape_object);
+  switch (op) {
+  case TG_OP_EMPTY: {
+    tg_status status = tg_node_buffer(dtype, ndim, shape, &node);
+    return wrap_node(status, node);
+  }
+  case TG_OP_RAND: {
+    PyObject *index = PyNumber_Index(arg);
+    if (!index) return NULL;
+    uint64_t key = PyLong_AsUnsignedLongLongMask(index);
+    Py_DECREF(index);
+    tg_status status = tg_node_random(dtype, ndim, shape, key, &node);
+    return wrap_node(status, node);
+  }
+  default: return constant(dtype, arg, ndim, shape);
+  }
+}
+
+static PyObject *lazybuffer_arange(PyObject *unused, PyObject *const *args, Py_ssize_t nargs) {
+  tg_dtype dtype;
+  tg_node *node;
+  int64_t n;
+  (void)unused;
+  if (nargs != 2) return PyErr_Format(PyExc_TypeError, "arange(n, dtype) takes 2 arguments (%zd given)", nargs);
+  PyObject *one = PyTuple_Pack(1, args[0]);
+  int count = one ? convert_ints(one, "n", &n) : -1;
+  Py_XDECREF(one);
+  if (count < 0 || convert_dtype(args[1], &dtype)) return NULL;
+  tg_status status = tg_node_arange(dtype, n, &node);
+  return wrap_node(status, node);
+}
+
+static PyObject *lazybuffer_const(lazybuffer *b, PyObject *value) {
+  return constant((tg_dtype)b->node->dtype, value, b->view->ndim, b->view->shape);
+}
+
+/* ---- operations ---- */
+
+static PyObject *lazybuffer_cast(lazybuffer *b, PyObject *args, PyObject *kwargs) {
+  static char *names[] = {"dtype", "bitcast", NULL};
+  PyObject *dtype_object;
+  int bitcast = 0;
+  tg_dtype dtype;
+  tg_node *node;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:cast", names, &dtype_object, &bitcast)) return NULL;
+  if (convert_dtype(dtype_object, &dtype)) return NULL;
+  if (dtype == b->node->dtype) return Py_NewRef((PyObject *)b);
+  tg_status status = bitcast ? tg_node_bitcast(edge_of(b), dtype, &node) : tg_node_cast(edge_of(b), dtype, &node);
+  return wrap_node(status, node);
+}
+
+/* The shape that the operands broadcast to, as NumPy does it; -1 with ValueError if they don't. */
+static int broadcast_shape(lazybuffer *const *operand, int n, int64_t *shape) {
+  int ndim = 0;
+  for (int i = 0; i < n; i++)
+    if (operand[i]->view->ndim > ndim) ndim = operand[i]->view->ndim;
+  for (int d = 0; d < ndim; d++) {
+    shape[d] = 1;
+    for (int i = 0; i < n; i++) {
+      const tg_view *v = operand[i]->view;
+      int own = d - (ndim - v->ndim);
+      if (own < 0 || v->shape[own] == 1 || v->shape[own] == shape[d]) continue;
+      if (shape[d] != 1) {
+        PyObject *a = convert_shape(operand[0]->view), *b = convert_shape(v);
+        if (a && b) PyErr_Format(PyExc_ValueError, "shapes %R and %R do not broadcast", a, b);
+        Py_XDECREF(a);
+        Py_XDECREF(b);
+        return -1;
+      }
+      shape[d] = v->shape[own];
+    }
+  }
+  return ndim;
+}
+
+static PyObject *lazybuffer_e(lazybuffer *self, PyObject *const *args, Py_ssize_t nargs) {
+  tg_op op;
+  lazybuffer *operand[3] = {self};
+  tg_edge src[3] = {{0}};
+  tg_node *node = NULL;
+  int64_t shape[TG_MAX_DIMS];
+  if (nargs < 1) return PyErr_Format(PyExc_TypeError, "e(op, *srcs) takes at least 1 argument");
+  if (convert_op(args[0], &op)) return NULL;
+  tg_op_kind kind = tg_ops[op].kind;
+  int arity = tg_ops[op].arity;
+  if (kind != TG_KIND_UNARY && kind != TG_KIND_BINARY && kind != TG_KIND_TERNARY)
+    return PyErr_Format(PyExc_NotImplementedError, "%R is not an elementwise operation", args[0]);
+  if (nargs != arity) return PyErr_Format(PyExc_TypeError, "%R takes %d operands, not %zd", args[0], arity, nargs);
+  for (int i = 1; i < arity; i++)
+    if (!(operand[i] = checked(args[i]))) return NULL;
+  int ndim = broadcast_shape(operand, arity, shape);
+  if (ndim < 0) return NULL;
+  tg_status status = TG_OK;
+  int made = 0;
+  for (; made < arity && !status; made++) {
+    src[made].node = operand[made]->node;
+    status = tg_view_expand(operand[made]->view, ndim, shape, &src[made].view);
+  }
+  if (!status) status = tg_node_elementwise(op, src, &node);
+  for (int i = 0; i < arity; i++) tg_view_unref(src[i].view);
+  return wrap_node(status, node);
+}
+
+static PyObject *lazybuffer_r(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  tg_op op;
+  tg_node *node;
+  int64_t shape[TG_MAX_DIMS];
+  uint32_t axes = 0;
+  if (nargs != 2) return PyErr_Format(PyExc_TypeError, "r(op, new_shape) takes 2 arguments (%zd given)", nargs);
+  if (convert_op(args[0], &op)) return NULL;
+  if (tg_ops[op].kind != TG_KIND_REDUCE)
+    return PyErr_Format(PyExc_NotImplementedError, "%R is not a reduction", args[0]);
+  int ndim = convert_ints(args[1], "new_shape", shape);
+  if (ndim < 0) return NULL;
+  if (ndim != b->view->ndim) {
+    PyObject *own = convert_shape(b->view);
+    if (own) PyErr_Format(PyExc_AssertionError, "reduce shapes must have the same length: %R to %R", own, args[1]);
+    Py_XDECREF(own);
+    return NULL;
+  }
+  for (int i = 0; i < ndim; i++)
+    if (shape[i] != b->view->shape[i]) axes |= 1u << i;
+  if (!axes) return Py_NewRef((PyObject *)b);
+  tg_status status = tg_node_reduce(op, edge_of(b), axes, &node);
+  return wrap_node(status, node);
+}
+
+/* An axis of `ndim` dims, negative from the end; IndexError outside. */
+static int axis_arg(PyObject *o, int ndim, int *axis) {
+  Py_ssize_t value = PyNumber_AsSsize_t(o, PyExc_IndexError);
+  if (value == -1 && PyErr_Occurred()) return -1;
+  if (value < -ndim || value >= ndim) {
+    PyErr_Format(PyExc_IndexError, "axis %zd of %d dimensions", value, ndim);
+    return -1;
+  }
+  *axis = (int)(value < 0 ? value + ndim : value);
+  return 0;
+}
+
+static PyObject *lazybuffer_cumsum(lazybuffer *b, PyObject *axis_object) {
+  int axis;
+  tg_node *node = NULL;
+  if (axis_arg(axis_object, b->view->ndim, &axis)) return NULL;
+  tg_status status = tg_node_scan(edge_of(b), axis, &node);
+  return wrap_node(status, node);
+}
+
+static PyObject *lazybuffer_gather(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  int axis;
+  tg_node *node = NULL;
+  if (nargs != 2) return PyErr_Format(PyExc_TypeError, "gather(index, axis) takes 2 arguments (%zd given)", nargs);
+  lazybuffer *index = checked(args[0]);
+  if (!index || axis_arg(args[1], b->view->ndim, &axis)) return NULL;
+  tg_status status = tg_node_gather(edge_of(b), edge_of(index), axis, &node);
+  return wrap_node(status, node);
+}
+
+static PyObject *lazybuffer_scatter_add(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  int axis;
+  int64_t shape[TG_MAX_DIMS];
+  tg_node *node = NULL;
+  if (nargs != 3)
+    return PyErr_Format(PyExc_TypeError, "scatter_add(index, axis, shape) takes 3 arguments (%zd given)", nargs);
+  lazybuffer *index = checked(args[0]);
+  if (!index) return NULL;
+  int ndim = convert_ints(args[2], "shape", shape);
+  if (ndim < 0 || axis_arg(args[1], ndim, &axis)) return NULL;
+  tg_status status = tg_node_scatter(edge_of(b), edge_of(index), axis, ndim, shape, &node);
+  return wrap_node(status, node);
+}
+
+static PyObject *lazybuffer_contiguous(lazybuffer *b, PyObject *unused) {
+  tg_node *node;
+  (void)unused;
+  if (tg_view_is_contiguous(b->view) && b->view->size == b->node->shape->size) return Py_NewRef((PyObject *)b);
+  tg_status status = tg_node_copy(edge_of(b), &node);
+  return wrap_node(status, node);
+}
+
+/* ---- movement ---- */
+
+static PyObject *lazybuffer_reshape(lazybuffer *b, PyObject *arg) {
+  int64_t shape[TG_MAX_DIMS];
+  tg_view *view = NULL;
+  int n = convert_ints(arg, "shape", shape);
+  if (n < 0) return NULL;
+  tg_status status = tg_view_reshape(b->view, n, shape, &view);
+  return wrap_view(b, status, view);
+}
+
+static PyObject *lazybuffer_expand(lazybuffer *b, PyObject *arg) {
+  int64_t shape[TG_MAX_DIMS];
+  tg_view *view = NULL;
+  int n = convert_ints(arg, "shape", shape);
+  if (n < 0) return NULL;
+  tg_status status = tg_view_expand(b->view, n, shape, &view);
+  return wrap_view(b, status, view);
+}
+
+static PyObject *lazybuffer_permute(lazybuffer *b, PyObject *arg) {
+  int64_t order[TG_MAX_DIMS];
+  tg_view *view = NULL;
+  int n = convert_ints(arg, "order", order);
+  if (n < 0) return NULL;
+  tg_status status = tg_view_permute(b->view, n, order, &view);
+  return wrap_view(b, status, view);
+}
+
+static PyObject *lazybuffer_shrink(lazybuffer *b, PyObject *arg) {
+  int64_t start[TG_MAX_DIMS], stop[TG_MAX_DIMS];
+  tg_view *view = NULL;
+  int n = convert_pairs(arg, "shrink", start, stop, INT64_MAX);
+  if (n < 0) return NULL;
+  tg_status status = tg_view_shrink(b->view, n, start, stop, &view);
+  return wrap_view(b, status, view);
+}
+
+static PyObject *lazybuffer_pad(lazybuffer *b, PyObject *arg) {
+  int64_t before[TG_MAX_DIMS], after[TG_MAX_DIMS];
+  tg_view *view = NULL;
+  int n = convert_pairs(arg, "pad", before, after, 0);
+  if (n < 0) return NULL;
+  for (; n == 1 && b->view->ndim > 1; n = b->view->ndim) /* one pair stands for every axis */
+    for (int i = 1; i < b->view->ndim; i++) {
+      before[i] = before[0];
+      after[i] = after[0];
+    }
+  tg_status status = tg_view_pad(b->view, n, before, after, &view);
+  return wrap_view(b, status, view);
+}
+
+static PyObject *lazybuffer_stride(lazybuffer *b, PyObject *arg) {
+  int64_t step[TG_MAX_DIMS];
+  tg_view *view = NULL;
+  int n = convert_ints(arg, "stride", step);
+  if (n < 0) return NULL;
+  tg_status status = tg_view_stride(b->view, n, step, &view);
+  return wrap_view(b, status, view);
+}
+
+/* Three sequences of equal length over the last axes. */
+static int window_args(PyObject *const *args, Py_ssize_t nargs, const char *first, int64_t *sizes, int64_t *stride,
+                       int64_t *dilation) {
+  if (nargs != 3) {
+    PyErr_Format(PyExc_TypeError, "%s, stride and dilation are expected (%zd arguments given)", first, nargs);
+    return -1;
+  }
+  int n = convert_ints(args[0], first, sizes);
+  if (n < 0) return -1;
+  int s = convert_ints(args[1], "stride", stride), d = s < 0 ? -1 : convert_ints(args[2], "dilation", dilation);
+  if (s < 0 || d < 0) return -1;
+  if (s == n && d == n) return n;
+  PyErr_Format(PyExc_ValueError, "%s %R, stride %R and dilation %R differ in length", first, args[0], args[1], args[2]);
+  return -1;
+}
+
+static PyObject *lazybuffer_window(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  int64_t kernel[TG_MAX_DIMS], stride[TG_MAX_DIMS], dilation[TG_MAX_DIMS];
+  tg_view *view = NULL;
+  int n = window_args(args, nargs, "kernel", kernel, stride, dilation);
+  if (n < 0) return NULL;
+  tg_status status = tg_view_window(b->view, n, kernel, stride, dilation, &view);
+  return wrap_view(b, status, view);
+}
+
+/* Windows that do not overlap lie side by side: (o, k) -> o * stride + k is a mere rearrangement. No affine
+ * map leads back from the joined axis, so the values are put in their new order once. */
+static tg_status rearrange_windows(tg_edge from, int n, const int64_t *in, const int64_t *stride, tg_node **node,
+                                   tg_view **view) {
+  const tg_view *v = from.view;
+  int lead = v->ndim - 2 * n;
+  int64_t order[TG_MAX_DIMS], zero[TG_MAX_DIMS] = {0}, gap[TG_MAX_DIMS] = {0}, joined[TG_MAX_DIMS], kept[TG_MAX_DIMS];
+  tg_view *permuted = NULL, *padded = NULL, *flat = NULL, *cut = NULL;
+  tg_node *copy = NULL;
+  tg_status status;
+  for (int i = 0; i < lead; i++) order[i] = i, joined[i] = kept[i] = v->shape[i];
+  for (int i = 0; i < n; i++) {
+    order[lead + 2 * i] = lead + i;
+    order[lead + 2 * i + 1] = lead + n + i;
+    gap[lead + 2 * i + 1] = stride[i] - v->shape[lead + n + i];
+    joined[lead + i] = v->shape[lead + i] * stride[i];
+    kept[lead + i] = in[i] < joined[lead + i] ? in[i] : joined[lead + i];
+  }
+  if ((status = tg_view_permute(from.view, v->ndim, order, &permuted)) ||
+      (status = tg_view_pad(permuted, v->ndim, zero, gap, &padded)) ||
+      (status = tg_node_copy((tg_edge){from.node, padded}, &copy)) ||
+      (status = tg_view_reshape(copy->shape, lead + n, joined, &flat)) ||
+      (status = tg_view_shrink(flat, lead + n, zero, kept, &cut)))
+    goto done;
+  for (int i = 0; i < lead + n; i++) gap[i] = i < lead ? 0 : in[i - lead] - kept[i];
+  if ((status = tg_view_pad(cut, lead + n, zero, gap, view))) goto done;
+  *node = copy;
+  copy = NULL;
+done:
+  tg_view_unref(permuted);
+  tg_view_unref(padded);
+  tg_view_unref(flat);
+  tg_view_unref(cut);
+  tg_node_unref(copy);
+  return status;
+}
+
+static PyObject *lazybuffer_window_adjoint(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  int64_t in[TG_MAX_DIMS], stride[TG_MAX_DIMS], dilation[TG_MAX_DIMS], shape[TG_MAX_DIMS];
+  tg_view *view = NULL, *result = NULL;
+  tg_node *node = NULL;
+  int n = window_args(args, nargs, "in_shape", in, stride, dilation);
+  if (n < 0) return NULL;
+  const tg_view *v = b->view;
+  int lead = v->ndim - 2 * n;
+  tg_status status = tg_view_window_adjoint(b->view, n, in, stride, dilation, &view); /* checks everything */
+  if (status) return engine_raise(status);
+  bool overlap = false;
+  for (int i = 0; i < n; i++) overlap |= dilation[i] != 1 || stride[i] < v->shape[lead + n + i];
+  if (!overlap) {
+    tg_view_unref(view);
+    status = rearrange_windows(edge_of(b), n, in, stride, &node, &result);
+    return status ? engine_raise(status) : wrap(node, result);
+  }
+  uint32_t axes = 0;
+  for (int i = 0; i < n; i++) axes |= 1u << (lead + n + i);
+  for (int i = 0; i < lead + n; i++) shape[i] = view->shape[i];
+  status = tg_node_reduce(TG_OP_REDUCE_SUM, (tg_edge){b->node, view}, axes, &node);
+  tg_view_unref(view);
+  if (status) return engine_raise(status);
+  if ((status = tg_view_reshape(node->shape, lead + n, shape, &result))) {
+    tg_node_unref(node);
+    return engine_raise(status);
+  }
+  return wrap(node, result);
+}
+
+/* ---- the rest of the original's interface ---- */
+
+static PyObject *lazybuffer_schedule(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs, PyObject *names) {
+  (void)args, (void)nargs, (void)names; /* `seen`: what is scheduled twice is computed once all the same */
+  PyObject *list = NULL, *buffers = NULL, *module = PyImport_ImportModule("teenygrad._engine");
+  if (module && (buffers = PyTuple_Pack(1, (PyObject *)b)))
+    list = PyObject_CallMethod(module, "schedule", "(O)", buffers);
+  Py_XDECREF(buffers);
+  Py_XDECREF(module);
+  return list;
+}
+
+static PyObject *lazybuffer_is_const(lazybuffer *b, PyObject *unused) {
+  (void)b, (void)unused;
+  Py_RETURN_FALSE;
+}
+
+static PyObject *lazybuffer_copy_to_device(lazybuffer *b, PyObject *device) {
+  (void)device;
+  return Py_NewRef((PyObject *)b);
+}
+
+#define FAST(f) (PyCFunction)(void (*)(void))(f)
+
+static PyMethodDef methods[] = {
+    {"fromCPU", lazybuffer_fromCPU, METH_O | METH_STATIC,
+     "fromCPU(array)\n--\n\nA copy of an ndarray of any strides and byte order."},
+    {"loadop", FAST(lazybuffer_loadop), METH_VARARGS | METH_KEYWORDS | METH_STATIC,
+     "loadop(op, shape, dtype, device, arg=None, src=None)\n--\n\nEMPTY, CONST (arg: the value) or RAND (arg: the "
+     "key)."},
+    {"arange", FAST(lazybuffer_arange), METH_FASTCALL | METH_STATIC,
+     "arange(n, dtype)\n--\n\n0, 1, ... n-1, never stored."},
+    {"const", (PyCFunction)lazybuffer_const, METH_O,
+     "const(value)\n--\n\nSame shape and dtype, every element `value`."},
+    {"cast", FAST(lazybuffer_cast), METH_VARARGS | METH_KEYWORDS,
+     "cast(dtype, bitcast=False)\n--\n\nConverted, or the same bytes."},
+    {"e", FAST(lazybuffer_e), METH_FASTCALL, "e(op, *srcs)\n--\n\nElementwise operation with self as first operand."},
+    {"r", FAST(lazybuffer_r), METH_FASTCALL,
+     "r(op, new_shape)\n--\n\nReduces the axes in which new_shape differs to 1."},
+    {"cumsum", (PyCFunction)lazybuffer_cumsum, METH_O, "cumsum(axis)\n--\n\nRunning sums along an axis."},
+    {"gather", FAST(lazybuffer_gather), METH_FASTCALL,
+     "gather(index, axis)\n--\n\nThe elements at integer indices along an axis; IndexError when computed."},
+    {"scatter_add", FAST(lazybuffer_scatter_add), METH_FASTCALL,
+     "scatter_add(index, axis, shape)\n--\n\nThe adjoint of gather: self added onto zeros of that shape."},
+    {"contiguous", (PyCFunction)lazybuffer_contiguous, METH_NOARGS,
+     "contiguous()\n--\n\nThe same values, stored in C order."},
+    {"reshape", (PyCFunction)lazybuffer_reshape, METH_O, "reshape(shape)\n--\n\nOne -1 is inferred."},
+    {"expand", (PyCFunction)lazybuffer_expand, METH_O, "expand(shape)\n--\n\nAxes of size 1 repeat."},
+    {"permute", (PyCFunction)lazybuffer_permute, METH_O, "permute(order)\n--\n\nAxes in another order."},
+    {"shrink", (PyCFunction)lazybuffer_shrink, METH_O, "shrink(((start, stop), ...))\n--\n\nSlices each axis."},
+    {"pad", (PyCFunction)lazybuffer_pad, METH_O, "pad(((before, after), ...))\n--\n\nZeros around each axis."},
+    {"stride", (PyCFunction)lazybuffer_stride, METH_O, "stride(steps)\n--\n\nThe slice step of each axis; -1 flips."},
+    {"window", FAST(lazybuffer_window), METH_FASTCALL,
+     "window(kernel, stride, dilation)\n--\n\nSliding windows: (*lead, *in) to (*lead, *out, *kernel)."},
+    {"window_adjoint", FAST(lazybuffer_window_adjoint), METH_FASTCALL,
+     "window_adjoint(in_shape, stride, dilation)\n--\n\nOverlap-add: (*lead, *out, *kernel) to (*lead, *in)."},
+    {"schedule", FAST(lazybuffer_schedule), METH_FASTCALL | METH_KEYWORDS,
+     "schedule(seen=None)\n--\n\nThe kernels that realize it."},
+    {"is_unrealized_contiguous_const", (PyCFunction)lazybuffer_is_const, METH_NOARGS,
+     "is_unrealized_contiguous_const()\n--\n\nFalse."},
+    {"copy_to_device", (PyCFunction)lazybuffer_copy_to_device, METH_O, "copy_to_device(device)\n--\n\nItself."},
+    {NULL, NULL, 0, NULL}};
+
+static PyGetSetDef attributes[] = {
+    {"shape", (getter)lazybuffer_get_shape, NULL, "tuple", NULL},
+    {"dtype", (getter)lazybuffer_get_dtype, NULL, "DType", NULL},
+    {"base", (getter)lazybuffer_get_base, NULL, "itself", NULL},
+    {"realized", (getter)lazybuffer_get_realized, NULL,
+     "RawCPUBuffer of the value, computed now; the array is the caller's own", NULL},
+    {"computed", (getter)lazybuffer_get_computed, NULL, "whether the value is at hand", NULL},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+static PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(lazybuffer, dict), READONLY, NULL},
+                                {NULL, 0, 0, 0, NULL}};
+
+static PyType_Slot type_slots[] = {{Py_tp_doc, "A lazy array: a view over a node of the graph."},
+                                   {Py_tp_new, lazybuffer_tp_new},
+                                   {Py_tp_dealloc, lazybuffer_dealloc},
+                                   {Py_tp_traverse, lazybuffer_traverse},
+                                   {Py_tp_clear, lazybuffer_clear},
+                                   {Py_tp_repr, lazybuffer_repr},
+                                   {Py_tp_methods, methods},
+                                   {Py_tp_getset, attributes},
+                                   {Py_tp_members, members},
+                                   {0, NULL}};
+
+static PyType_Spec type_spec = {"teenygrad.lazy.LazyBuffer", sizeof(lazybuffer), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, type_slots};
+
+int lazybuffer_init_type(PyObject *module) {
+  if (!engine.lazybuffer) {
+    PyObject *device = PyUnicode_FromString("CPU");
+    PyObject *type = device ? PyType_FromSpec(&type_spec) : NULL;
+    int failed = !type || PyObject_SetAttrString(type, "device", device);
+    Py_XDECREF(device);
+    if (failed) {
+      Py_XDECREF(type);
+      return -1;
+    }
+    engine.lazybuffer = (PyTypeObject *)type;
+  }
+  return PyModule_AddObjectRef(module, "LazyBuffer", (PyObject *)engine.lazybuffer);
+}

@@ -1,0 +1,25 @@
+/* Freeing of kernels (see kernel.h). */
+#include "sched/kernel.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+const char *const tg_kernel_kind_name[] = {"MAP", "REDUCE", "CONTRACT", "SCAN", "SCATTER"};
+
+void tg_program_clear(tg_program *p) {
+  for (int i = 0; i < p->naccess; i++) tg_view_unref(p->access[i].view);
+  tg_free(p->access);
+  tg_free(p->instr);
+  memset(p, 0, sizeof *p);
+}
+
+void tg_kernel_clear(tg_kernel *k) {
+  tg_program_clear(&k->body);
+  tg_program_clear(&k->epilogue);
+  tg_program_clear(&k->target);
+  tg_view_unref(k->a.view);
+  tg_view_unref(k->b.view);
+  tg_view_unref(k->out.view);
+  memset(k, 0, sizeof *k);
+}

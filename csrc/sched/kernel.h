@@ -1,0 +1,91 @@
+/* A kernel: one loop nest that writes one buffer. Plain data, made by the scheduler, run by exec/.
+ *
+ *   domain = out dims [0, nout) x reduced dims [nout, nout + nred)
+ *
+ *   MAP       out[i]  = body(i)
+ *   REDUCE    out[i]  = epilogue(i, reduce over r of body(i, r))
+ *   CONTRACT  out[i]  = epilogue(i, sum over r of a(i, r) * b(i, r))
+ *             with out dims ordered batch, m, n: a does not vary along n, b not along m
+ *   SCAN      out[i, r] = body(i, 0) + ... + body(i, r), the out view ordered like the domain
+ *   SCATTER   out[target(i)] += body(i), onto zeros; the domain is what is added, not what is written
+ *
+ * A program is a list of instructions in SSA form: instruction i defines value i, sources are
+ * indices of earlier instructions, the last one is the result. Every value has a computed dtype
+ * (dtype.h). Programs read memory only through accesses, whose views cover the program's domain:
+ * all dims for a body, the out dims for an epilogue.
+ *
+ * Owns: the arrays within programs and one reference on each view (dropped by tg_kernel_clear,
+ * under the graph lock). */
+#ifndef TG_SCHED_KERNEL_H
+#define TG_SCHED_KERNEL_H
+
+#include "graph/dtype.h"
+#include "graph/ops.h"
+#include "graph/view.h"
+
+typedef enum tg_icode {
+  TG_I_LOAD,     /* access[arg], converted from stored to computed dtype, 0 where invalid */
+  TG_I_CONST,    /* value, everywhere */
+  TG_I_POSITION, /* int64: the position that access[arg]'s view computes (its slot is unused) */
+  TG_I_VALID,    /* bool: whether access[arg]'s view is valid there (its slot is unused) */
+  TG_I_ACC,      /* the reduce result; first instruction of an epilogue only */
+  TG_I_OP,       /* graph op `op` on the sources; CMPLT gives bool, WHERE takes a bool condition */
+  TG_I_CAST,     /* converted to stored dtype `arg`, held as its computed dtype (float16: a float32
+                    that float16 can hold) */
+  TG_I_RANDOM,   /* uniform floats from int64 positions, key in value.u */
+  TG_I_INDEX,    /* an int64 index into value.i elements: negative counts from the end, outside is an error */
+  TG_I_GATHER,   /* the element of access[arg]'s slot at an int64 position (its view is unused) */
+} tg_icode;
+
+typedef struct tg_instr {
+  uint8_t code;  /* tg_icode */
+  uint8_t op;    /* tg_op, for TG_I_OP */
+  uint8_t dtype; /* computed dtype of the result */
+  int32_t arg;   /* access index, or tg_dtype for TG_I_CAST */
+  int32_t src[3];
+  tg_scalar value;
+} tg_instr;
+
+typedef struct tg_access {
+  int slot; /* index into the kernel's buffers */
+  tg_dtype dtype;
+  tg_view *view;
+} tg_access;
+
+typedef struct tg_program {
+  tg_instr *instr;
+  tg_access *access;
+  int ninstr, naccess;
+} tg_program;
+
+typedef enum tg_kernel_kind {
+  TG_KERNEL_MAP,
+  TG_KERNEL_REDUCE,
+  TG_KERNEL_CONTRACT,
+  TG_KERNEL_SCAN,
+  TG_KERNEL_SCATTER,
+} tg_kernel_kind;
+
+typedef struct tg_kernel {
+  tg_kernel_kind kind;
+  int nout, nred;
+  int nbatch, nm, nn; /* CONTRACT: nbatch + nm + nn == nout */
+  int64_t shape[TG_MAX_DIMS];
+  bool reduced_first;  /* REDUCE, SCAN: the body's views have the reduced dims in front of the out dims */
+  tg_op reduce;        /* TG_OP_REDUCE_SUM or _MAX */
+  tg_dtype reduced;    /* computed dtype of the accumulator; CONTRACT: F32 or F64 */
+  tg_program body;     /* unused by CONTRACT */
+  tg_access a, b;      /* CONTRACT only; views over the whole domain */
+  tg_program epilogue; /* REDUCE and CONTRACT; at least TG_I_ACC */
+  tg_program target;   /* SCATTER: int64 positions in the output */
+  int64_t scattered;   /* SCATTER: elements of the output */
+  tg_access out;       /* view over the out dims (SCAN: all dims); no bounds, a bijection onto the buffer's
+                          elements; unused by SCATTER but for slot and dtype */
+} tg_kernel;
+
+extern const char *const tg_kernel_kind_name[];
+
+void tg_program_clear(tg_program *p); /* safe on a zeroed struct, as is: */
+void tg_kernel_clear(tg_kernel *k);
+
+#endif

@@ -1,0 +1,448 @@
+/* Third step of scheduling (see builder.h): the program of one kernel.
+ *
+ * Lowering walks down from the root with a view from the kernel's domain over each node, composing
+ * edge views on the way; what is stored or realized becomes a load through the composed view. All
+ * movement ends up in the views of the loads. Depth is bounded by what group.c lets fuse.
+ *
+ * float16 and bfloat16 values are held in float32 and rounded after each operation, so that fusing
+ * changes no bit of a result.
+ * Owns: the program under construction. Caller: schedule.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "sched/builder.h"
+
+#define MIN_ROW 48 /* reduced points below which a block of outputs accumulates columns */
+
+/* What was computed already, by item and view. */
+typedef struct memo {
+  int64_t item;
+  tg_view *view; /* owned */
+  int32_t value;
+} memo;
+
+typedef struct lowering {
+  tg_builder *b;
+  tg_program program;
+  memo *memos;
+  int64_t cap_instr, cap_access, nmemo, cap_memo;
+  int64_t reduce; /* item whose value the epilogue takes as given, or -1 */
+} lowering;
+
+/* ---- emitting ---- */
+
+static tg_status emit(lowering *l, tg_instr in, int32_t *value) {
+  tg_program *p = &l->program;
+  if (in.code == TG_I_CONST)
+    for (int i = 0; i < p->ninstr; i++)
+      if (p->instr[i].code == TG_I_CONST && p->instr[i].dtype == in.dtype && p->instr[i].value.u == in.value.u) {
+        *value = i;
+        return TG_OK;
+      }
+  tg_status status = tg_grow(&p->instr, p->ninstr, &l->cap_instr, sizeof in);
+  if (status) return status;
+  *value = p->ninstr;
+  p->instr[p->ninstr++] = in;
+  return TG_OK;
+}
+
+/* An instruction that looks through a view: LOAD of a slot, POSITION or VALID. */
+static tg_status emit_access(lowering *l, tg_icode code, int64_t slot, tg_dtype stored, tg_view *view, int32_t *value) {
+  tg_program *p = &l->program;
+  tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
+  if (status) return status;
+  tg_dtype dtype = code == TG_I_LOAD ? tg_computed(stored) : code == TG_I_VALID ? TG_BOOL : TG_I64;
+  p->access[p->naccess] = (tg_access){(int)slot, stored, view};
+  tg_view_ref(view);
+  return emit(l, (tg_instr){.code = (uint8_t)code, .dtype = (uint8_t)dtype, .arg = p->naccess++}, value);
+}
+
+static tg_dtype type_of(const lowering *l, int32_t value) { return (tg_dtype)l->program.instr[value].dtype; }
+
+/* `value`, which holds dtype `from`, as dtype `to`. */
+static tg_status emit_cast(lowering *l, int32_t value, tg_dtype from, tg_dtype to, int32_t *out) {
+  *out = value;
+  /* widening 16-bit floats changes nothing: their registers hold float32 */
+  if (from == to || (tg_computed(from) == to && tg_computed(from) != from)) return TG_OK;
+  tg_instr in = {.code = TG_I_CAST, .dtype = (uint8_t)tg_computed(to), .arg = (int32_t)to, .src = {value}};
+  return emit(l, in, out);
+}
+
+static tg_status emit_op(lowering *l, tg_op op, tg_dtype dtype, int32_t a, int32_t b, int32_t c, int32_t *out) {
+  return emit(l, (tg_instr){.code = TG_I_OP, .op = (uint8_t)op, .dtype = (uint8_t)dtype, .src = {a, b, c}}, out);
+}
+
+static tg_status emit_const(lowering *l, tg_dtype dtype, tg_scalar value, int32_t *out) {
+  tg_dtype computed = tg_computed(dtype);
+  if (computed != dtype) { /* rounded to what the 16-bit format holds */
+    uint16_t bits;
+    tg_scalar_store(dtype, value, &bits);
+    value.f = dtype == TG_F16 ? tg_f16_to_f32(bits) : tg_bf16_to_f32(bits);
+  }
+  return emit(l, (tg_instr){.code = TG_I_CONST, .dtype = (uint8_t)computed, .value = value}, out);
+}
+
+static bool masked(const tg_view *v) {
+  for (; v; v = v->below)
+    if (v->nbound) return true;
+  return false;
+}
+
+/* Zero where the view is invalid. */
+static tg_status emit_gate(lowering *l, tg_view *view, int32_t value, int32_t *out) {
+  int32_t valid, zero;
+  tg_dtype dtype = type_of(l, value);
+  tg_status status = emit_access(l, TG_I_VALID, 0, TG_BOOL, view, &valid);
+  if (!status) status = emit_const(l, dtype, (tg_scalar){0}, &zero);
+  return status ? status : emit_op(l, TG_OP_WHERE, dtype, valid, value, zero, out);
+}
+
+/* ---- lowering a node ---- */
+
+static tg_status lower_value(lowering *l, int64_t i, tg_view *view, int32_t *out);
+
+/* Operand j of item i as dtype `want`; zero where the edge itself, not only what is above it, masks. */
+static tg_status lower_operand(lowering *l, int64_t i, int j, tg_view *view, tg_dtype want, int32_t *out) {
+  const item_edge *e = &l->b->edges[l->b->items[i].first_edge + j];
+  const tg_node *src = l->b->items[e->src].node;
+  tg_view *through = NULL;
+  int32_t value;
+  tg_status status = tg_view_compose(view, e->view, &through);
+  if (status) return status;
+  status = lower_value(l, e->src, through, &value);
+  bool computed_here = !status && l->program.instr[value].code != TG_I_LOAD;
+  if (computed_here && masked(e->view)) status = emit_gate(l, through, value, &value);
+  if (!status) status = emit_cast(l, value, (tg_dtype)src->dtype, want, out);
+  tg_view_unref(through);
+  return status;
+}
+
+/* The dtype in which an op is computed: the common one, floating where the op is. */
+static tg_dtype working_dtype(const tg_node *n, tg_dtype common) {
+  if (tg_dtypes[common].is_float) return common;
+  switch (n->op) {
+  case TG_OP_EXP2:
+  case TG_OP_LOG2:
+  case TG_OP_SIN:
+  case TG_OP_SQRT:
+  case TG_OP_RECIP:
+  case TG_OP_DIV: return TG_F64;
+  default: return common;
+  }
+}
+
+static tg_status lower_elementwise(lowering *l, int64_t i, tg_view *view, int32_t *out) {
+  const tg_node *n = l->b->items[i].node;
+  int arity = tg_ops[n->op].arity, first = n->op == TG_OP_WHERE;
+  int32_t src[3] = {0}, value;
+  tg_status status;
+  tg_dtype common = (tg_dtype)n->src[first].node->dtype;
+  for (int j = first + 1; j < arity; j++) common = tg_common(common, (tg_dtype)n->src[j].node->dtype);
+  tg_dtype working = working_dtype(n, common);
+  for (int j = 0; j < arity; j++)
+    if ((status = lower_operand(l, i, j, view, j < first ? TG_BOOL : working, &src[j]))) return status;
+  tg_dtype held = n->op == TG_OP_CMPLT ? TG_BOOL : tg_computed(working);
+  if ((status = emit_op(l, (tg_op)n->op, held, src[0], src[1], src[2], &value))) return status;
+  return emit_cast(l, value, held, (tg_dtype)n->dtype, out);
+}
+
+static tg_status lower_position(lowering *l, const tg_node *n, tg_view *view, int32_t *out) {
+  int32_t position;
+  tg_status status = emit_access(l, TG_I_POSITION, 0, TG_I64, view, &position);
+  if (status) return status;
+  if (n->kind == TG_NODE_ARANGE) return emit_cast(l, position, TG_I64, (tg_dtype)n->dtype, out);
+  tg_instr in = {.code = TG_I_RANDOM, .dtype = n->dtype, .src = {position}, .value = n->value};
+  return emit(l, in, out);
+}
+
+/* base + step * index, the index checked against `extent`. Where the view on top is masked the index may be
+ * anything: it is taken as 0. */
+static tg_status emit_indexed(lowering *l, tg_view *base, tg_view *view, int32_t index, int64_t extent, int64_t step,
+                              int32_t *out) {
+  int32_t factor, offset;
+  tg_status status = masked(view) ? emit_gate(l, view, index, &index) : TG_OK;
+  tg_instr check = {.code = TG_I_INDEX, .dtype = TG_I64, .src = {index}, .value = {.i = extent}};
+  if (status || (status = emit(l, check, &index)) ||
+      (status = emit_const(l, TG_I64, (tg_scalar){.i = step}, &factor)) ||
+      (status = emit_op(l, TG_OP_MUL, TG_I64, index, factor, 0, &index)) ||
+      (status = emit_access(l, TG_I_POSITION, 0, TG_I64, base, &offset)))
+    return status;
+  return emit_op(l, TG_OP_ADD, TG_I64, index, offset, 0, out);
+}
+
+static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *out) {
+  const tg_node *n = l->b->items[i].node;
+  const item_edge *data = &l->b->edges[l->b->items[i].first_edge];
+  tg_program *p = &l->program;
+  tg_view *base;
+  int32_t index, position, slot = (int32_t)l->b->items[tg_storage_of(l->b, data->src)].slot;
+  tg_status status = tg_view_compose(view, data->view, &base);
+  if (status) return status;
+  status = lower_operand(l, i, 1, view, TG_I64, &index);
+  if (!status) status = emit_indexed(l, base, view, index, n->extent, n->value.i, &position);
+  if (!status) status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
+  if (!status) {
+    p->access[p->naccess] = (tg_access){slot, (tg_dtype)n->dtype, base};
+    base = NULL;
+    uint8_t dtype = (uint8_t)tg_computed((tg_dtype)n->dtype);
+    status = emit(l, (tg_instr){.code = TG_I_GATHER, .dtype = dtype, .arg = p->naccess++, .src = {position}}, out);
+  }
+  tg_view_unref(base);
+  return status;
+}
+
+static tg_status lower_value(lowering *l, int64_t i, tg_view *view, int32_t *out) {
+  tg_builder *b = l->b;
+  const item *it = &b->items[i];
+  const tg_node *n = it->node;
+  tg_status status = TG_OK;
+  if (i == l->reduce) {
+    *out = 0; /* TG_I_ACC, rounded: instructions 0 and, for 16-bit floats, 1 */
+    return emit_cast(l, 0, tg_computed((tg_dtype)n->dtype), (tg_dtype)n->dtype, out);
+  }
+  int64_t slot = b->items[tg_storage_of(b, i)].slot;
+  for (int64_t m = l->nmemo - 1; m >= 0; m--)
+    if (l->memos[m].item == i && tg_view_equal(l->memos[m].view, view)) {
+      *out = l->memos[m].value;
+      return TG_OK;
+    }
+  if (slot >= 0) status = emit_access(l, TG_I_LOAD, slot, (tg_dtype)n->dtype, view, out);
+  else if (n->kind == TG_NODE_CONST) status = emit_const(l, (tg_dtype)n->dtype, n->value, out);
+  else if (n->kind == TG_NODE_ARANGE || n->kind == TG_NODE_RANDOM) status = lower_position(l, n, view, out);
+  else if (n->kind == TG_NODE_ELEMENTWISE) status = lower_elementwise(l, i, view, out);
+  else if (n->kind == TG_NODE_GATHER) status = lower_gather(l, i, view, out);
+  else if (n->kind == TG_NODE_CAST) status = lower_operand(l, i, 0, view, (tg_dtype)n->dtype, out);
+  else status = tg_fail(TG_ERR_INTERNAL, "a node of kind %d is neither stored nor elementwise", n->kind);
+  if (!status) status = tg_grow(&l->memos, l->nmemo, &l->cap_memo, sizeof *l->memos);
+  if (status) return status;
+  tg_view_ref(view);
+  l->memos[l->nmemo++] = (memo){i, view, *out};
+  return TG_OK;
+}
+
+/* The root is stored, so it is not looked up but computed. */
+static tg_status lower_root(lowering *l, int64_t root, tg_view *view, int32_t *out) {
+  const tg_node *n = l->b->items[root].node;
+  switch ((tg_node_kind)n->kind) {
+  case TG_NODE_ELEMENTWISE: return lower_elementwise(l, root, view, out);
+  case TG_NODE_CAST:
+  case TG_NODE_COPY: return lower_operand(l, root, 0, view, (tg_dtype)n->dtype, out);
+  case TG_NODE_CONST: return emit_const(l, (tg_dtype)n->dtype, n->value, out);
+  case TG_NODE_ARANGE:
+  case TG_NODE_RANDOM: return lower_position(l, n, view, out);
+  case TG_NODE_GATHER: return lower_gather(l, root, view, out);
+  case TG_NODE_REDUCE: return lower_value(l, root, view, out); /* TG_I_ACC */
+  case TG_NODE_SCAN:
+  case TG_NODE_SCATTER:
+  case TG_NODE_BUFFER:
+  case TG_NODE_BITCAST: break;
+  }
+  return tg_fail(TG_ERR_INTERNAL, "a node of kind %d can't be the root of a kernel", n->kind);
+}
+
+/* The result must be the last instruction. */
+static tg_status finish(lowering *l, int32_t value, tg_program *out) {
+  tg_status status = TG_OK;
+  if (value != l->program.ninstr - 1) {
+    tg_instr in = {.code = TG_I_CAST, .dtype = (uint8_t)type_of(l, value), .arg = type_of(l, value), .src = {value}};
+    status = emit(l, in, &value);
+  }
+  if (!status) {
+    *out = l->program;
+    memset(&l->program, 0, sizeof l->program);
+  }
+  return status;
+}
+
+static void lowering_clear(lowering *l) {
+  tg_program_clear(&l->program);
+  for (int64_t m = 0; m < l->nmemo; m++) tg_view_unref(l->memos[m].view);
+  tg_free(l->memos);
+}
+
+/* ---- shaping the kernel ---- */
+
+/* Do blocks run along the reduced dims (rows) or along the out dims (columns)? Along the one in which
+ * most of what is loaded lies densely, unless that one is short. */
+static bool columns_pay(const tg_kernel *k) {
+  double rows = 0, columns = 0, nout = 1, nred = 1;
+  for (int i = 0; i < k->nout; i++) nout *= (double)k->shape[i];
+  for (int i = k->nout; i < k->nout + k->nred; i++) nred *= (double)k->shape[i];
+  if (nred < MIN_ROW) return nout >= nred || nout >= MIN_ROW;
+  if (nout < MIN_ROW) return false;
+  for (int i = 0; i < k->body.naccess; i++) {
+    const tg_view *v = k->body.access[i].view;
+    double elements = 1;
+    int dense = -1;
+    for (int d = 0; d < v->ndim; d++) {
+      if (v->shape[d] == 1 || !v->stride[d]) continue;
+      elements *= (double)v->shape[d];
+      if (dense < 0 || llabs(v->stride[d]) <= llabs(v->stride[dense])) dense = d;
+    }
+    if (dense >= 0) *(dense >= k->nout ? &rows : &columns) += elements;
+  }
+  return columns > rows;
+}
+
+static tg_status permute_accesses(tg_access *access, int n, int ndim, const int64_t *order) {
+  for (int i = 0; i < n; i++) {
+    tg_view *view;
+    tg_status status = tg_view_permute(access[i].view, ndim, order, &view);
+    if (status) return status;
+    tg_view_unref(access[i].view);
+    access[i].view = view;
+  }
+  return TG_OK;
+}
+
+static tg_status orient_reduce(tg_kernel *k) {
+  int64_t order[TG_MAX_DIMS];
+  k->reduced_first = columns_pay(k);
+  if (!k->reduced_first) return TG_OK;
+  for (int i = 0; i < k->nred; i++) order[i] = k->nout + i;
+  for (int i = 0; i < k->nout; i++) order[k->nred + i] = i;
+  return permute_accesses(k->body.access, k->body.naccess, k->nout + k->nred, order);
+}
+
+/* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense. */
+static tg_status orient_contraction(tg_kernel *k) {
+  int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS];
+  int at = 0, dense = k->nout - 1, ndim = k->nout + k->nred;
+  while (dense > 0 && (k->shape[dense] == 1 || tg_depends(k->a.view, dense) == tg_depends(k->b.view, dense))) dense--;
+  if (tg_depends(k->a.view, dense) && !tg_depends(k->b.view, dense)) {
+    tg_access swap = k->a;
+    k->a = k->b;
+    k->b = swap;
+  }
+  int *const counts[3] = {&k->nbatch, &k->nm, &k->nn};
+  for (int group = 0; group < 3; group++) {
+    int before = at;
+    for (int i = 0; i < k->nout; i++) {
+      bool a = tg_depends(k->a.view, i), b = tg_depends(k->b.view, i);
+      int belongs = a == b ? 0 : a ? 1 : 2;
+      if (belongs == group) order[at++] = i;
+    }
+    *counts[group] = at - before;
+  }
+  for (int i = k->nout; i < ndim; i++) order[i] = i;
+  for (int i = 0; i < ndim; i++) shape[i] = k->shape[order[i]];
+  memcpy(k->shape, shape, sizeof(int64_t) * (size_t)ndim);
+  tg_status status = permute_accesses(&k->a, 1, ndim, order);
+  if (!status) status = permute_accesses(&k->b, 1, ndim, order);
+  if (!status) status = permute_accesses(k->epilogue.access, k->epilogue.naccess, k->nout, order);
+  return status ? status : permute_accesses(&k->out, 1, k->nout, order);
+}
+
+static tg_access factor(const tg_builder *b, const item_edge *e) {
+  tg_view_ref(e->view);
+  return (tg_access){(int)b->items[tg_storage_of(b, e->src)].slot, (tg_dtype)b->items[e->src].node->dtype, e->view};
+}
+
+/* What a reduce, scan or scatter reads through an edge, as a program over its domain. */
+static tg_status lower_body(tg_builder *b, const item_edge *e, tg_program *out) {
+  lowering l = {.b = b, .reduce = -1};
+  int32_t value;
+  tg_status status = lower_value(&l, e->src, e->view, &value);
+  if (!status && masked(e->view) && l.program.instr[value].code != TG_I_LOAD)
+    status = emit_gate(&l, e->view, value, &value);
+  if (!status) status = finish(&l, value, out);
+  lowering_clear(&l);
+  return status;
+}
+
+/* A root that is, or contains, a reduce; or none: a map. */
+static tg_status lower_reduce_or_map(tg_builder *b, int64_t root, const item *reduce, tg_kernel *k) {
+  const item *it = &b->items[root];
+  lowering l = {.b = b, .reduce = it->fused};
+  tg_view *domain = NULL;
+  int32_t value;
+  tg_status status = TG_OK;
+  if (reduce) {
+    const reduction *r = &b->reductions[reduce->reduction];
+    k->kind = r->contraction ? TG_KERNEL_CONTRACT : TG_KERNEL_REDUCE;
+    k->nout = r->nout;
+    k->nred = r->nred;
+    memcpy(k->shape, r->shape, sizeof(int64_t) * (size_t)(r->nout + r->nred));
+    k->reduce = (tg_op)reduce->node->op;
+    k->reduced = tg_computed((tg_dtype)reduce->node->dtype);
+    if ((status = emit(&l, (tg_instr){.code = TG_I_ACC, .dtype = (uint8_t)k->reduced}, &value))) goto done;
+  }
+  if ((status = tg_view_contiguous(k->nout, k->shape, &domain))) goto done;
+  tg_view_ref(k->out.view = domain);
+  if ((status = lower_root(&l, root, domain, &value))) goto done;
+  if ((status = finish(&l, value, reduce ? &k->epilogue : &k->body)) || !reduce) goto done;
+  const item_edge *e = &b->edges[reduce->first_edge];
+  if (k->kind == TG_KERNEL_CONTRACT) {
+    k->a = factor(b, &e[0]);
+    k->b = factor(b, &e[1]);
+    status = orient_contraction(k);
+  } else if (!(status = lower_body(b, e, &k->body))) {
+    status = orient_reduce(k);
+  }
+done:
+  tg_view_unref(domain);
+  lowering_clear(&l);
+  return status;
+}
+
+static tg_status lower_scan(tg_builder *b, const item *it, tg_kernel *k) {
+  const item_edge *e = &b->edges[it->first_edge];
+  int64_t order[TG_MAX_DIMS];
+  int axis = __builtin_ctz(it->node->axes), ndim = it->node->shape->ndim;
+  k->kind = TG_KERNEL_SCAN;
+  k->nout = ndim - 1;
+  k->nred = 1;
+  k->reduced = tg_computed((tg_dtype)it->node->dtype);
+  memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)ndim);
+  for (int i = 0; i < ndim; i++) order[i] = i < axis ? i : i + 1;
+  order[ndim - 1] = axis;
+  tg_status status = tg_view_permute(it->node->shape, ndim, order, &k->out.view);
+  if (!status) status = lower_body(b, e, &k->body);
+  if (!status) status = orient_reduce(k);
+  if (status || !k->reduced_first) return status;
+  order[0] = ndim - 1;
+  for (int i = 1; i < ndim; i++) order[i] = i - 1;
+  return permute_accesses(&k->out, 1, ndim, order);
+}
+
+static tg_status lower_scatter(tg_builder *b, const item *it, tg_kernel *k) {
+  const item_edge *e = &b->edges[it->first_edge];
+  lowering l = {.b = b, .reduce = -1};
+  tg_view *base = NULL;
+  int64_t step;
+  int32_t index, position;
+  k->kind = TG_KERNEL_SCATTER;
+  k->nout = e->view->ndim;
+  k->scattered = it->node->shape->size;
+  k->reduced = tg_computed((tg_dtype)it->node->dtype);
+  memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)k->nout);
+  tg_status status = lower_body(b, &e[0], &k->body);
+  if (status || (status = tg_node_positions(it->node, &base, &step))) return status;
+  tg_view *plain = NULL;
+  if ((status = tg_view_contiguous(k->nout, k->shape, &plain)) ||
+      (status = lower_operand(&l, it->node->mark, 1, plain, TG_I64, &index)) ||
+      (status = emit_indexed(&l, base, plain, index, it->node->extent, step, &position)))
+    goto done;
+  status = finish(&l, position, &k->target);
+done:
+  tg_view_unref(plain);
+  tg_view_unref(base);
+  lowering_clear(&l);
+  return status;
+}
+
+tg_status tg_lower(tg_builder *b, int64_t root, tg_kernel *k) {
+  const item *it = &b->items[root];
+  const tg_node *n = it->node;
+  tg_status status;
+  memset(k, 0, sizeof *k);
+  k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)n->dtype};
+  k->nout = n->shape->ndim;
+  memcpy(k->shape, n->shape->shape, sizeof(int64_t) * (size_t)k->nout);
+  if (n->kind == TG_NODE_SCAN) status = lower_scan(b, it, k);
+  else if (n->kind == TG_NODE_SCATTER) status = lower_scatter(b, it, k);
+  else status = lower_reduce_or_map(b, root, it->fused >= 0 ? &b->items[it->fused] : NULL, k);
+  if (status) tg_kernel_clear(k);
+  return status;
+}

@@ -1,0 +1,122 @@
+/* Building schedules (collect, group, lower) and committing their results (see schedule.h).
+ * Caller: py/module.c, which holds the locks. */
+#include "sched/schedule.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "sched/builder.h"
+
+/* ---- building ---- */
+
+/* Slots for what kernels write and for the realized nodes they read. */
+static tg_status assign_slots(tg_builder *b, tg_schedule *s) {
+  int64_t nslot = 0, nkernel = 0, nalias = 0;
+  for (int64_t i = 0; i < b->nitem; i++) {
+    const item *it = &b->items[i];
+    if (!it->live) continue;
+    bool stored = it->place == PLACE_STORED;
+    nslot += stored || tg_is_realized(it->node);
+    nkernel += stored;
+    nalias += it->node->kind == TG_NODE_BITCAST;
+  }
+  if (nslot > INT32_MAX - 1) return tg_fail(TG_ERR_MEMORY, "too many buffers in one graph");
+  s->slots = tg_calloc((size_t)nslot + 1, sizeof *s->slots);
+  s->kernels = tg_calloc((size_t)nkernel + 1, sizeof *s->kernels);
+  s->aliases = tg_calloc((size_t)nalias + 1, sizeof *s->aliases);
+  if (!s->slots || !s->kernels || !s->aliases)
+    return tg_fail_memory((size_t)(nslot + nkernel + nalias) * sizeof(tg_slot));
+  for (int64_t i = 0; i < b->nitem; i++) {
+    item *it = &b->items[i];
+    if (!it->live || !(it->place == PLACE_STORED || tg_is_realized(it->node))) continue;
+    tg_slot *slot = &s->slots[s->nslot];
+    it->slot = s->nslot++;
+    *slot = (tg_slot){.node = it->node, .buffer = it->node->buffer, .writer = -1, .last = -1};
+    tg_node_ref(it->node);
+    if (slot->buffer) tg_buffer_ref(slot->buffer);
+    tg_status status = tg_node_bytes(it->node, &slot->bytes);
+    if (status) return status;
+  }
+  return TG_OK;
+}
+
+static void note_reads(tg_schedule *s, const tg_program *p, int kernel) {
+  for (int i = 0; i < p->ninstr; i++)
+    if (p->instr[i].code == TG_I_LOAD || p->instr[i].code == TG_I_GATHER)
+      s->slots[p->access[p->instr[i].arg].slot].last = kernel;
+}
+
+static tg_status lower_all(tg_builder *b, tg_schedule *s) {
+  for (int64_t i = 0; i < b->nitem; i++) {
+    const item *it = &b->items[i];
+    if (!it->live || it->place != PLACE_STORED) continue;
+    tg_kernel *k = &s->kernels[s->nkernel];
+    tg_status status = tg_lower(b, i, k);
+    if (status) return status;
+    s->slots[it->slot].writer = s->slots[it->slot].last = s->nkernel;
+    note_reads(s, &k->body, s->nkernel);
+    note_reads(s, &k->epilogue, s->nkernel);
+    note_reads(s, &k->target, s->nkernel);
+    if (k->kind == TG_KERNEL_CONTRACT) s->slots[k->a.slot].last = s->slots[k->b.slot].last = s->nkernel;
+    s->nkernel++;
+  }
+  return TG_OK;
+}
+
+/* Which stored values anyone can still ask for: those referenced from outside this graph, and those
+ * that nodes so referenced, but not stored themselves, are computed from. */
+static void find_kept(tg_builder *b, tg_schedule *s) {
+  for (int64_t i = b->nitem - 1; i >= 0; i--) {
+    item *it = &b->items[i];
+    bool stored = it->live && (it->place == PLACE_STORED || tg_is_realized(it->node));
+    int64_t own = stored ? 1 : 0; /* the slot's reference */
+    if (it->node->refs - it->raw_refs - own > 0) it->alive = true;
+    if (stored && !tg_is_realized(it->node)) s->slots[it->slot].keep = it->alive;
+    if (it->alive && !stored)
+      for (int j = 0; j < it->node->nsrc; j++) b->items[it->node->src[j].node->mark].alive = true;
+    if (it->live && it->node->kind == TG_NODE_BITCAST && it->alive) {
+      int64_t slot = b->items[tg_storage_of(b, i)].slot;
+      s->aliases[s->nalias++] = (struct tg_alias){it->node, (int)slot};
+      tg_node_ref(it->node);
+    }
+  }
+  for (int i = 0; i < s->nalias; i++) s->slots[s->aliases[i].slot].keep = true;
+}
+
+tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **out) {
+  tg_builder b = {0};
+  tg_status status;
+  tg_schedule *s = tg_calloc(1, sizeof *s);
+  if (!s) return tg_fail_memory(sizeof *s);
+  if ((status = tg_collect(&b, targets, ntarget)) || (status = tg_group(&b)) || (status = assign_slots(&b, s)) ||
+      (status = lower_all(&b, s)))
+    goto done;
+  find_kept(&b, s);
+done:
+  tg_builder_clear(&b);
+  if (status) tg_schedule_free(s);
+  else *out = s;
+  return status;
+}
+
+/* ---- after running ---- */
+
+void tg_schedule_commit(tg_schedule *s) {
+  for (int i = 0; i < s->nalias; i++) tg_node_realize(s->aliases[i].node, s->slots[s->aliases[i].slot].buffer);
+  for (int i = 0; i < s->nslot; i++)
+    if (s->slots[i].writer >= 0 && s->slots[i].keep) tg_node_realize(s->slots[i].node, s->slots[i].buffer);
+}
+
+void tg_schedule_free(tg_schedule *s) {
+  if (!s) return;
+  for (int i = 0; i < s->nkernel; i++) tg_kernel_clear(&s->kernels[i]);
+  for (int i = 0; i < s->nslot; i++) {
+    tg_buffer_unref(s->slots[i].buffer);
+    tg_node_unref(s->slots[i].node);
+  }
+  for (int i = 0; i < s->nalias; i++) tg_node_unref(s->aliases[i].node);
+  tg_free(s->aliases);
+  tg_free(s->kernels);
+  tg_free(s->slots);
+  tg_free(s);
+}

@@ -1,0 +1,45 @@
+/* A schedule: the kernels that compute some targets, and the buffers they pass on.
+ *
+ *   tg_schedule_build    graph -> kernels            graph lock held
+ *   tg_execute           kernels -> data             no graph lock: other threads may build graphs (exec/)
+ *   tg_schedule_commit   data -> nodes               graph lock held
+ *   tg_schedule_free                                 graph lock held
+ *
+ * The engine's lock is held from build to commit: one schedule at a time. Until commit no node
+ * has changed, so a failure or an interrupt leaves every tensor as it was.
+ * Owns: the kernels, a reference on the nodes and buffers it touches. */
+#ifndef TG_SCHED_SCHEDULE_H
+#define TG_SCHED_SCHEDULE_H
+
+#include "graph/node.h"
+#include "sched/kernel.h"
+
+/* One buffer. Written by kernel `writer` (-1: an input), last read by kernel `last`. */
+typedef struct tg_slot {
+  tg_node *node;
+  tg_buffer *buffer; /* NULL before it is written and, unless kept, after it was last read */
+  size_t bytes;
+  int writer, last;
+  bool keep; /* the node outlives the schedule */
+} tg_slot;
+
+typedef struct tg_schedule {
+  tg_kernel *kernels;
+  tg_slot *slots;
+  int nkernel, nslot;
+  /* bit casts to be given their source's buffer */
+  struct tg_alias {
+    tg_node *node;
+    int slot;
+  } *aliases;
+  int nalias;
+} tg_schedule;
+
+tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **out) TG_MUST_CHECK;
+void tg_schedule_commit(tg_schedule *s);
+void tg_schedule_free(tg_schedule *s); /* NULL-safe */
+
+/* One line about a kernel: kind, shape, ops, dtype ("REDUCE (128, 10) over (10,) float32: EXP2 ADD | SUM"). */
+void tg_kernel_format(const tg_kernel *k, char *text, size_t cap);
+
+#endif

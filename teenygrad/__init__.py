@@ -1,0 +1,6 @@
+"""teenygrad: a small tensor library with automatic differentiation; what lies below mlops.py is a C engine."""
+try: from teenygrad import _engine  # noqa: F401
+except ImportError as e:
+  raise ImportError("teenygrad's C extension is missing or does not load; build it in the project's folder with: pip install -e .") from e
+from teenygrad.tensor import Tensor  # noqa: F401
+from teenygrad import realize, shape  # noqa: F401

@@ -1,0 +1,305 @@
+"""The differentiable functions: `forward` on LazyBuffers, and `backward` from the gradient of the result to those of the
+operands, one for each (None: no gradient). A gradient comes in and may go out in another dtype: `Tensor.backward` casts."""
+import math
+from itertools import accumulate
+from typing import Optional, Tuple
+from teenygrad.helpers import DType, argsort, dtypes
+from teenygrad.lazy import LazyBuffer
+from teenygrad.ops import UnaryOps, BinaryOps, ReduceOps, TernaryOps
+from teenygrad.tensor import Function
+
+# *** what the functions are made of ***
+
+def mul(x: LazyBuffer, c: float) -> LazyBuffer: "x times a number."; return x.e(BinaryOps.MUL, x.const(c))
+def select(cond: LazyBuffer, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: "x where cond, else y."; return cond.e(TernaryOps.WHERE, x, y)
+def less(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: "x < y as bool."; return x.e(BinaryOps.CMPLT, y).cast(dtypes.bool)
+def known(x: LazyBuffer) -> LazyBuffer:
+  """Where x is no NaN: those above -inf and those below inf make up all numbers."""
+  if x.dtype.priority < 9: return x.cast(dtypes.bool).const(1)
+  return less(x.const(-math.inf), x).e(BinaryOps.MAX, less(x, x.const(math.inf)))
+def less_equal(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
+  """x <= y as bool: not y < x, unless one is NaN (MAX hands it on)."""
+  return less(y, x).e(BinaryOps.CMPLT, known(x.e(BinaryOps.MAX, y)))
+def equal(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
+  """x == y as bool."""
+  if x.dtype is y.dtype and 0 < x.dtype.priority < 9: return (differ := x.e(BinaryOps.SUB, y).cast(dtypes.bool)).e(BinaryOps.CMPLT, differ.const(1))
+  return less(x, y).e(BinaryOps.MAX, less(y, x)).e(BinaryOps.CMPLT, known(x.e(BinaryOps.MAX, y)))
+def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer."; return x.e(BinaryOps.MAX, x.e(UnaryOps.NEG))
+def share(x: LazyBuffer, y: LazyBuffer, g: LazyBuffer) -> LazyBuffer:
+  """x's part of g, the gradient of max(x, y): nothing, all, or half of it for a tie."""
+  return select(less(x, y), g.const(0), select(less(y, x), g, mul(g, 0.5)))
+def trunc(x: LazyBuffer) -> LazyBuffer:
+  """Floats without their fraction: through integers where they have one, as they are where they can't, nor inf and NaN."""
+  whole, limit = (dtypes.int64, 2.0**53) if x.dtype is dtypes.float64 else (dtypes.int32, 2.0**24)
+  return select(less(absolute(x), x.const(limit)), x.cast(whole).cast(x.dtype), x)
+def power(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
+  """x ** y as C's pow: NaN for negative x and fractional y, 1 for y = 0 and for x = 1. From y log2(abs(x)) and the sign that an odd y keeps."""
+  size = absolute(x).e(UnaryOps.LOG2).e(BinaryOps.MUL, y).e(UnaryOps.EXP2)
+  odd = absolute(y).e(BinaryOps.SUB, mul(trunc(mul(absolute(y), 0.5)), 2.0))  # 1 for odd y, 0 for even y, else a fraction
+  whole = select(less(odd.const(0.5), odd), size.e(UnaryOps.NEG), size)
+  signed = select(less(odd.const(0), odd.e(BinaryOps.SUB, trunc(odd))), size.const(math.nan), whole)
+  one = equal(y, y.const(0)).e(BinaryOps.MAX, equal(x, x.const(1)))
+  return select(one, size.const(1), select(less(x, x.const(0)), signed, size))
+
+# *** copies and casts ***
+
+class Contiguous(Function):
+  """x itself."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: return x.contiguous()
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g
+
+class ContiguousBackward(Contiguous):
+  """The same: the engine decides what is contiguous."""
+
+class Cast(Function):
+  """x in another dtype: its value, or its bytes with bitcast."""
+  def forward(self, x: LazyBuffer, dtype: DType, bitcast: bool = False) -> LazyBuffer:
+    self.dtype, self.bitcast = x.dtype, bitcast
+    return x.cast(dtype, bitcast)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.cast(self.dtype, self.bitcast)
+
+# *** one operand ***
+
+class Zero(Function):
+  """Zeros of x's shape; the base of all functions that are flat and have a gradient of 0."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: return x.const(0)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.const(0)
+
+class Trunc(Zero):
+  """x without its fraction."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: return trunc(x)
+
+class Sign(Zero):
+  """-1, 0 or 1, and 0 for NaN."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer:
+    return x.const(0).e(BinaryOps.CMPLT, x).e(BinaryOps.SUB, x.e(BinaryOps.CMPLT, x.const(0)))
+
+class Neg(Function):
+  """-x."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: return x.e(UnaryOps.NEG)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.e(UnaryOps.NEG)
+
+class Abs(Function):
+  """The absolute value; the gradient is 0 at 0."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return absolute(x)
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    return select(less(self.x, zero := self.x.const(0)), g.e(UnaryOps.NEG), select(less(zero, self.x), g, g.const(0)))
+
+class Sin(Function):
+  """sin x; its derivative as sin(pi/2 - x)."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return x.e(UnaryOps.SIN)
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    return self.x.const(math.pi / 2).e(BinaryOps.SUB, self.x).e(UnaryOps.SIN).e(BinaryOps.MUL, g)
+
+class Relu(Function):
+  """max(x, 0); the gradient is 0 at 0 and for NaN."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.out = x.e(BinaryOps.MAX, x.const(0)); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return select(less(self.out.const(0), self.out), g, g.const(0))
+
+class Log(Function):
+  """log2(x) times `factor`, which makes it the logarithm to any base."""
+  def forward(self, x: LazyBuffer, factor: float = math.log(2)) -> LazyBuffer:
+    self.x, self.factor, out = x, factor, x.e(UnaryOps.LOG2)
+    return out if factor == 1 else mul(out, factor)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return mul(g, self.factor / math.log(2)).e(BinaryOps.DIV, self.x)
+
+class Exp(Function):
+  """2 ** (x times `factor`), which makes it the power of any base."""
+  def forward(self, x: LazyBuffer, factor: float = 1 / math.log(2)) -> LazyBuffer:
+    self.factor, self.out = factor, (x if factor == 1 else mul(x, factor)).e(UnaryOps.EXP2)
+    return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    out = self.out.e(BinaryOps.MUL, g)
+    return out if self.factor == 1 / math.log(2) else mul(out, self.factor * math.log(2))
+
+class Sqrt(Function):
+  """The square root."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.out = x.e(UnaryOps.SQRT); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.e(BinaryOps.DIV, mul(self.out, 2))
+
+class Sigmoid(Function):
+  """1 / (1 + exp(-x))."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer:
+    self.out = x.const(1).e(BinaryOps.DIV, mul(x, -1 / math.log(2)).e(UnaryOps.EXP2).e(BinaryOps.ADD, x.const(1)))
+    return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    return self.out.e(BinaryOps.MUL, self.out.const(1).e(BinaryOps.SUB, self.out)).e(BinaryOps.MUL, g)
+
+class PowConst(Function):
+  """x ** p for a fraction p: NaN for negative x."""
+  def forward(self, x: LazyBuffer, p: float) -> LazyBuffer: self.log, self.p = x.e(UnaryOps.LOG2), p; return mul(self.log, p).e(UnaryOps.EXP2)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return mul(mul(self.log, self.p - 1).e(UnaryOps.EXP2), self.p).e(BinaryOps.MUL, g)
+
+# *** two and three operands ***
+
+class Less(Function):
+  """x < y in the operands' dtype; without a gradient."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x.e(BinaryOps.CMPLT, y)
+
+class Binary(Function):
+  """What the functions of two operands share: a gradient is computed only for the operand that needs it."""
+  def backward(self, g: LazyBuffer) -> Tuple[Optional[LazyBuffer], Optional[LazyBuffer]]:
+    return self.left(g) if self.needs_input_grad[0] else None, self.right(g) if self.needs_input_grad[1] else None
+  def left(self, g: LazyBuffer) -> LazyBuffer: return g
+  def right(self, g: LazyBuffer) -> LazyBuffer: return g
+
+class Add(Binary):
+  """x + y."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x.e(BinaryOps.ADD, y)
+
+class Sub(Binary):
+  """x - y."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x.e(BinaryOps.SUB, y)
+  def right(self, g: LazyBuffer) -> LazyBuffer: return g.e(UnaryOps.NEG)
+
+class Mul(Binary):
+  """x y."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x.e(BinaryOps.MUL, y)
+  def left(self, g: LazyBuffer) -> LazyBuffer: return self.y.e(BinaryOps.MUL, g)
+  def right(self, g: LazyBuffer) -> LazyBuffer: return self.x.e(BinaryOps.MUL, g)
+
+class Div(Binary):
+  """x / y; integers toward zero."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x.e(BinaryOps.DIV, y)
+  def left(self, g: LazyBuffer) -> LazyBuffer: return g.e(BinaryOps.DIV, self.y)
+  def right(self, g: LazyBuffer) -> LazyBuffer:
+    return g.e(UnaryOps.NEG).e(BinaryOps.MUL, self.x).e(BinaryOps.DIV, self.y.e(BinaryOps.MUL, self.y))
+
+class Pow(Binary):
+  """x ** y; gradients as PyTorch's: 0 for x where y = 0, 0 for y where x = 0 <= y."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y, self.out = x, y, power(x, y); return self.out
+  def left(self, g: LazyBuffer) -> LazyBuffer:
+    slope = self.y.e(BinaryOps.MUL, power(self.x, self.y.e(BinaryOps.SUB, self.y.const(1))))
+    return select(equal(self.y, self.y.const(0)), g.const(0), slope.e(BinaryOps.MUL, g))
+  def right(self, g: LazyBuffer) -> LazyBuffer:
+    flat = equal(self.x, self.x.const(0)).e(BinaryOps.MUL, less_equal(self.y.const(0), self.y))
+    return select(flat, g.const(0), mul(self.x.e(UnaryOps.LOG2), math.log(2)).e(BinaryOps.MUL, self.out).e(BinaryOps.MUL, g))
+
+class Maximum(Binary):
+  """The larger of x and y, NaN from either side; equal operands share the gradient."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x.e(BinaryOps.MAX, y)
+  def left(self, g: LazyBuffer) -> LazyBuffer: return share(self.x, self.y, g)
+  def right(self, g: LazyBuffer) -> LazyBuffer: return share(self.y, self.x, g)
+
+class Where(Function):
+  """y where x is not zero, else z; without a gradient for x."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer, z: LazyBuffer) -> LazyBuffer: self.x = x; return select(x, y, z)
+  def backward(self, g: LazyBuffer) -> Tuple[None, Optional[LazyBuffer], Optional[LazyBuffer]]:
+    _, y, z = self.needs_input_grad
+    return None, select(self.x, g, g.const(0)) if y else None, select(self.x, g.const(0), g) if z else None
+
+# *** reductions ***
+
+class Sum(Function):
+  """The sum over the axes where new_shape is 1."""
+  def forward(self, x: LazyBuffer, new_shape: Tuple[int, ...]) -> LazyBuffer: self.shape = x.shape; return x.r(ReduceOps.SUM, new_shape)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.expand(self.shape)
+
+class Max(Function):
+  """The maximum over the axes where new_shape is 1; ties share the gradient, and beside a NaN all tie."""
+  def forward(self, x: LazyBuffer, new_shape: Tuple[int, ...]) -> LazyBuffer: self.x, self.out = x, x.r(ReduceOps.MAX, new_shape); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    below = self.x.e(BinaryOps.CMPLT, self.out.expand(self.x.shape))
+    ties = below.const(1).e(BinaryOps.SUB, below).r(ReduceOps.SUM, g.shape)
+    return select(below, below.const(0), g.e(BinaryOps.DIV, ties).expand(self.x.shape))
+
+# *** movement ***
+
+class Expand(Function):
+  """Axes of size 1 repeated; further axes may be added in front."""
+  def forward(self, x: LazyBuffer, shape: Tuple[int, ...]) -> LazyBuffer: self.shape = x.shape; return x.expand(shape)
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    added = len(g.shape) - len(self.shape)
+    out = g.r(ReduceOps.SUM, (1,) * added + self.shape)
+    return out.reshape(self.shape) if added else out
+
+class Reshape(Function):
+  """The same elements in order, in another shape."""
+  def forward(self, x: LazyBuffer, shape: Tuple[int, ...]) -> LazyBuffer: self.shape = x.shape; return x.reshape(shape)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.reshape(self.shape)
+
+class Permute(Function):
+  """The axes in another order."""
+  def forward(self, x: LazyBuffer, order: Tuple[int, ...]) -> LazyBuffer: self.order = order; return x.permute(order)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.permute(argsort(self.order))
+
+class Pad(Function):
+  """Zeros (before, after) for each axis."""
+  def forward(self, x: LazyBuffer, arg: Tuple[Tuple[int, int], ...]) -> LazyBuffer:
+    self.arg = tuple((before, before + s) for s, (before, _) in zip(x.shape, arg))
+    return x.pad(arg)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.shrink(self.arg)
+
+class Shrink(Function):
+  """The range (start, stop) of each axis."""
+  def forward(self, x: LazyBuffer, arg: Tuple[Tuple[int, int], ...]) -> LazyBuffer:
+    self.arg = tuple((start, s - stop) for s, (start, stop) in zip(x.shape, arg))
+    return x.shrink(arg)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.pad(self.arg)
+
+class Flip(Function):
+  """The axes in `axis` backwards."""
+  def forward(self, x: LazyBuffer, axis: Tuple[int, ...]) -> LazyBuffer:
+    self.steps = tuple(-1 if i in axis else 1 for i in range(len(x.shape)))
+    return x.stride(self.steps)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.stride(self.steps)
+
+class Slice(Function):
+  """Basic indexing: the range `arg` of each axis in steps (negative: from its end), in a shape with more or fewer axes of size 1.
+  A range ends with the last element that is taken."""
+  def forward(self, x: LazyBuffer, arg: Tuple[Tuple[int, int], ...], steps: Tuple[int, ...], shape: Tuple[int, ...]) -> LazyBuffer:
+    self.arg, self.steps, self.shape = arg, steps, x.shape
+    x = x.shrink(arg)
+    if any(s != 1 for s in steps): x = x.stride(steps)
+    self.inner = x.shape
+    return x if x.shape == shape else x.reshape(shape)
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    g = g if g.shape == self.inner else g.reshape(self.inner)
+    if any(s < 0 for s in self.steps): g = g.stride(tuple(-1 if s < 0 else 1 for s in self.steps))
+    for i, (step, (start, stop)) in enumerate(zip(self.steps, self.arg)):
+      if abs(step) > 1:  # zeros after each element but the last
+        lead, n, tail = g.shape[:i], g.shape[i], g.shape[i+1:]
+        g = g.reshape((*lead, n, 1, *tail)).pad(((0, 0),) * (i + 1) + ((0, abs(step) - 1),) + ((0, 0),) * len(tail))
+        g = g.reshape((*lead, n * abs(step), *tail)).shrink(tuple((0, s) for s in (*lead, stop - start, *tail)))
+    return g.pad(tuple((start, s - stop) for s, (start, stop) in zip(self.shape, self.arg)))
+
+class Cat(Function):
+  """The operands one after the other along axis dim: a sum of operands padded with zeros to their places."""
+  def forward(self, *xs: LazyBuffer, dim: int) -> LazyBuffer:
+    ends = list(accumulate(x.shape[dim] for x in xs))
+    self.args = [tuple((end - x.shape[dim], end) if i == dim else (0, s) for i, s in enumerate(x.shape)) for x, end in zip(xs, ends)]
+    padded = [x.pad(tuple((a, ends[-1] - b) if i == dim else (0, 0) for i, (a, b) in enumerate(arg))) for x, arg in zip(xs, self.args)]
+    return padded[0] if len(xs) == 1 else list(accumulate(padded, lambda x, y: x.e(BinaryOps.ADD, y)))[-1]
+  def backward(self, g: LazyBuffer) -> Tuple[Optional[LazyBuffer], ...]:
+    return tuple(g.shrink(arg) if need else None for arg, need in zip(self.args, self.needs_input_grad))
+
+class Window(Function):
+  """Sliding windows over the last axes: (*lead, *in) to (*lead, *out, *kernel)."""
+  def forward(self, x: LazyBuffer, kernel: Tuple[int, ...], stride: Tuple[int, ...], dilation: Tuple[int, ...]) -> LazyBuffer:
+    self.size, self.stride, self.dilation = x.shape[len(x.shape) - len(kernel):], stride, dilation
+    return x.window(kernel, stride, dilation)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.window_adjoint(self.size, self.stride, self.dilation)
+
+class Overlap(Function):
+  """The adjoint of Window: (*lead, *out, *kernel) to (*lead, *in), the sum of all windows in their places."""
+  def forward(self, x: LazyBuffer, size: Tuple[int, ...], stride: Tuple[int, ...], dilation: Tuple[int, ...]) -> LazyBuffer:
+    self.kernel, self.stride, self.dilation = x.shape[len(x.shape) - len(size):], stride, dilation
+    return x.window_adjoint(size, stride, dilation)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.window(self.kernel, self.stride, self.dilation)
+
+class Gather(Function):
+  """out[a, m, r] = x[a, idx[a, m, r], r] for x (A, N, R) and integers idx (A, M, R) in 0 ... N-1; without a gradient for idx."""
+  def hot(self) -> LazyBuffer:
+    """Bool (A, M, N, R): whether the index is that n."""
+    (A, M, R), N = self.idx.shape, self.shape[1]
+    count = LazyBuffer.arange(N, self.idx.dtype).reshape((1, 1, N, 1)).expand((A, M, N, R))
+    return equal(self.idx.reshape((A, M, 1, R)).expand((A, M, N, R)), count)
+  def forward(self, x: LazyBuffer, idx: LazyBuffer) -> LazyBuffer:
+    self.idx, self.shape = idx, x.shape
+    A, M, N, R = (hot := self.hot()).shape
+    x = x.reshape((A, 1, N, R)).expand((A, M, N, R))
+    return select(hot, x, x.const(0)).r(ReduceOps.SUM, (A, M, 1, R)).reshape((A, M, R))
+  def backward(self, g: LazyBuffer) -> Tuple[LazyBuffer, None]:
+    A, M, N, R = (hot := self.hot()).shape
+    g = g.reshape((A, M, 1, R)).expand((A, M, N, R))
+    return select(hot, g, g.const(0)).r(ReduceOps.SUM, (A, 1, N, R)).reshape(self.shape), None

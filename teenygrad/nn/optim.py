@@ -1,0 +1,84 @@
+"""Optimisers. A step only describes the new values; all of them are computed together at its end."""
+from typing import List, Optional
+import numpy as np
+from teenygrad.helpers import dedup, dtypes
+from teenygrad.tensor import Tensor
+
+class Optimizer:
+  """params: those whose requires_grad is True, which None becomes, without repeats. buffers: the others. lr: a Tensor of shape (1,), which may be
+  replaced by a number. AssertionError without params, TypeError for integers."""
+  def __init__(self, params: List[Tensor], lr: float):
+    for p in params:
+      if p.requires_grad is None: p.requires_grad = True
+      if p.requires_grad and p.dtype.priority < 9: raise TypeError(f"a parameter must be of floats, not {p.dtype}")
+    self.params: List[Tensor] = dedup(p for p in params if p.requires_grad)
+    assert self.params, "an optimiser needs a parameter that requires a gradient"
+    self.buffers: List[Tensor] = dedup(p for p in params if not p.requires_grad)
+    self.device, self.lr = self.params[0].device, Tensor([lr], requires_grad=False)
+
+  def zero_grad(self) -> None:
+    """Forgets the parameters' gradients."""
+    for p in self.params: p.grad = None
+  def realize(self, extra: Optional[List[Tensor]] = None) -> None:
+    """Computes extra, the parameters and the buffers."""
+    Tensor.corealize((extra or []) + self.params + self.buffers)
+  def _grads(self) -> List[Tensor]:
+    """The parameters' gradients. AssertionError if one has none."""
+    grads = [p.grad for p in self.params if p.grad is not None]
+    assert len(grads) == len(self.params), "a parameter has no gradient: call backward() before step()"
+    return grads
+  def _state(self) -> List[Tensor]:
+    """Zeros of each parameter's shape, float32 or wider."""
+    return [Tensor.zeros(*p.shape, dtype=max(p.dtype, dtypes.float32), requires_grad=False) for p in self.params]
+  def _descend(self, p: Tensor, update: Tensor) -> None:
+    """p -= lr update, in p's dtype; lr enters as data, so that another value makes no other graph."""
+    lr = self.lr.reshape(()) if isinstance(self.lr, Tensor) else Tensor(np.array(self.lr, dtype=np.float32))
+    p.assign((p.detach() - lr * update).cast(p.dtype))
+
+class SGD(Optimizer):
+  """Gradient descent with momentum, Nesterov's if nesterov, and weight decay added to the gradient."""
+  def __init__(self, params: List[Tensor], lr=0.001, momentum=0.0, weight_decay=0.0, nesterov=False):
+    super().__init__(params, lr)
+    self.momentum, self.wd, self.nesterov = momentum, weight_decay, nesterov
+    self.b = self._state() if momentum else []
+
+  def step(self) -> None:
+    """Updates the parameters. AssertionError if one has no gradient."""
+    for i, (p, g) in enumerate(zip(self.params, grads := self._grads())):
+      if self.wd: g = g + self.wd * p.detach()
+      if self.momentum:
+        b = self.b[i].assign(self.momentum * self.b[i] + g)
+        g = g + self.momentum * b if self.nesterov else b
+      self._descend(p, g)
+    self.realize(self.b + grads)
+
+class LAMB(Optimizer):
+  """Adam's step scaled by norm(p) / norm(step) for each parameter (You et al., 2020); with adam=True not scaled: Adam (Kingma and Ba, 2015) or,
+  with weight decay wd, AdamW (Loshchilov and Hutter, 2019)."""
+  def __init__(self, params: List[Tensor], lr=0.001, b1=0.9, b2=0.999, eps=1e-6, wd=0.0, adam=False):
+    super().__init__(params, lr)
+    self.b1, self.b2, self.eps, self.wd, self.adam = b1, b2, eps, wd, adam
+    self.t, self.m, self.v = Tensor([0], requires_grad=False), self._state(), self._state()
+
+  def step(self) -> None:
+    """Updates the parameters. AssertionError if one has no gradient."""
+    grads = self._grads()
+    t = self.t.assign([self.t.item() + 1]).item()
+    scale1, scale2 = (Tensor(np.array(1 / (1 - b ** t), dtype=np.float32)) for b in (self.b1, self.b2))
+    for p, g, m, v in zip(self.params, grads, self.m, self.v):
+      m.assign(self.b1 * m + (1 - self.b1) * g)
+      v.assign(self.b2 * v + (1 - self.b2) * g * g)
+      step = (m * scale1) / ((v * scale2).sqrt() + self.eps)
+      if self.wd: step = step + self.wd * p.detach()
+      if not self.adam:
+        norm, size = p.detach().square().sum().sqrt(), step.square().sum().sqrt()
+        step = step * ((norm > 0) * (size > 0)).where(norm / size, 1.0)
+      self._descend(p, step)
+    self.realize([self.t] + self.m + self.v + grads)
+
+def Adam(params: List[Tensor], lr=0.001, b1=0.9, b2=0.999, eps=1e-8) -> LAMB:
+  """LAMB without the scaling and without weight decay."""
+  return LAMB(params, lr, b1, b2, eps, 0.0, adam=True)
+def AdamW(params: List[Tensor], lr=0.001, b1=0.9, b2=0.999, eps=1e-8, wd=0.01) -> LAMB:
+  """LAMB without the scaling, with decoupled weight decay."""
+  return LAMB(params, lr, b1, b2, eps, wd, adam=True)

@@ -1,0 +1,1 @@
+from teenygrad.shape import symbolic  # noqa: F401

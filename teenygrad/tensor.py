@@ -1,0 +1,851 @@
+"""The tensor: what users call. Methods check and broadcast, and build on the differentiable functions of mlops."""
+from __future__ import annotations
+import math, operator, time
+from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, Union
+import numpy as np
+from teenygrad import _engine
+from teenygrad.helpers import DType, argfix, dtypes, make_pair, prod
+from teenygrad.lazy import LazyBuffer
+from teenygrad.ops import Device, LoadOps
+
+Number = Union[int, float]
+
+class Function:
+  """A differentiable function of LazyBuffers. Subclasses define forward(self, *buffers, **kw), which returns a LazyBuffer, and backward(self,
+  grad), which returns the gradient of each operand (None: no gradient). An instance is one application and may keep what backward needs."""
+  def __init__(self, device: str, *tensors: Tensor):
+    self.device, self.needs_input_grad = device, [t.requires_grad for t in tensors]
+    self.requires_grad = True if any(self.needs_input_grad) else None if None in self.needs_input_grad else False
+    if self.requires_grad: self.parents = tensors
+  def forward(self, *args, **kwargs): raise NotImplementedError(f"forward not implemented for {type(self)}")
+  def backward(self, *args, **kwargs): raise RuntimeError(f"backward not implemented for {type(self)}")
+
+  @classmethod
+  def apply(cls, *tensors: Tensor, **kwargs) -> Tensor:
+    """The result of forward as a Tensor. It remembers this application if an operand requires a gradient, unless under Tensor.no_grad.
+    Only floats require gradients."""
+    ctx = cls("CPU", *tensors)
+    out = ctx.forward(*[t.lazydata for t in tensors], **kwargs)
+    if not ctx.requires_grad: return _tensor(out, ctx.requires_grad)
+    if out.dtype.priority < 9: return _tensor(out, False)
+    return _tensor(out, True, None if Tensor.no_grad else ctx)
+
+def _tensor(lazydata: LazyBuffer, requires_grad: Optional[bool] = None, ctx: Optional[Function] = None) -> Tensor:
+  """A Tensor of a LazyBuffer, without the constructor's checks."""
+  ret: Tensor = object.__new__(Tensor)
+  ret.lazydata, ret.requires_grad, ret.grad, ret._ctx = lazydata, requires_grad, None, ctx
+  return ret
+
+import teenygrad.mlops as mlops  # noqa: E402  (it needs Function)
+
+def _args(*x) -> tuple:
+  """The arguments f(1, 2), f((1, 2)) or f([1, 2]) as one tuple. ValueError for a sequence and more."""
+  if len(x) > 1 and isinstance(x[0], (tuple, list)): raise ValueError(f"{x[0]} and further arguments {x[1:]}: give one or the other")
+  return argfix(*x)
+
+def _fits(value: Number, dtype: DType) -> bool:
+  """Whether dtype is no integer type or one whose range holds the value."""
+  if not dtypes.is_int(dtype): return True
+  bits = 8 * dtype.itemsize - (not dtypes.is_unsigned(dtype))
+  return (0 if dtypes.is_unsigned(dtype) else -1 << bits) <= value < 1 << bits
+
+def _checked(value: Number, dtype: DType) -> Number:
+  """The value as an element of dtype. OverflowError for one that an integer type can't hold (ValueError for NaN)."""
+  if dtypes.is_int(dtype) and not _fits(value := int(value), dtype): raise OverflowError(f"{value} is out of range for {dtype}")
+  return value
+
+def _broadcast(*ts: Tensor) -> Sequence[Tensor]:
+  """The tensors expanded to one shape by NumPy's rules. ValueError where the shapes don't match."""
+  shapes = [t.lazydata.shape for t in ts]
+  if shapes.count(shapes[0]) == len(shapes): return ts
+  n = max(map(len, shapes))
+  shape = tuple(0 if 0 in sizes else max(sizes) for sizes in zip(*[(1,) * (n - len(s)) + s for s in shapes]))
+  if any(a != b and a != 1 for s in shapes for a, b in zip(s[::-1], shape[::-1])):
+    raise ValueError(f"shapes {', '.join(map(str, shapes))} can't be broadcast together")
+  return [t if s == shape else mlops.Expand.apply(t, shape=shape) for t, s in zip(ts, shapes)]
+
+def _reflected(fxn): return lambda self, x: fxn(self, x, True)
+def _in_place(fxn): return lambda self, x: self._update(fxn(self, x))
+
+class Tensor:
+  """An n-dimensional array that may require a gradient.
+
+  data: a number (shape ()), a list, nested or empty, None (shape (0,)), an ndarray (its dtype is kept; the values are copied), bytes (uint8)
+  or a LazyBuffer. dtype: of the elements; numbers and lists have Tensor.default_type without it. requires_grad: True, False or None, which an
+  optimiser turns to True. Raises RuntimeError for other data, ValueError for ragged lists and lists of Tensors, KeyError for arrays of a type
+  without a dtype (complex, object), OverflowError for a number that dtype can't hold."""
+  __slots__ = "lazydata", "requires_grad", "grad", "_ctx"
+  __array_priority__, __array_ufunc__ = 1000, None  # an ndarray on the left leaves the operator to the Tensor
+  training, no_grad, default_type, wino = False, False, dtypes.float32, 0
+  _seed = int(time.time())  # of the random numbers; each call of rand moves it on
+
+  class train:
+    """Context manager: Tensor.training is val within, and what it was before afterwards."""
+    def __init__(self, val: bool = True): self.val = val
+    def __enter__(self): self.prev, Tensor.training = Tensor.training, self.val
+    def __exit__(self, exc_type, exc_value, traceback): Tensor.training = self.prev
+
+  def __init__(self, data: Any, device: Optional[str] = None, dtype: Optional[DType] = None, requires_grad: Optional[bool] = None):
+    assert dtype is None or isinstance(dtype, DType), f"dtype must be a DType, not {dtype!r}"
+    if isinstance(data, LazyBuffer):
+      assert dtype is None or dtype == data.dtype, f"dtype {dtype} for a LazyBuffer of {data.dtype}"
+    elif isinstance(data, np.ndarray): data = dtypes.from_np(data.dtype) and LazyBuffer.fromCPU(data)
+    elif isinstance(data, bytes): data, dtype = LazyBuffer.fromCPU(np.frombuffer(data, np.uint8)), None
+    elif isinstance(data, (int, float)):
+      dtype = dtype or Tensor.default_type
+      data = LazyBuffer.loadop(LoadOps.CONST, (), dtype, "CPU", _checked(data, dtype))
+    elif data is None or data.__class__ is list:
+      first, dtype = data, dtype or Tensor.default_type
+      while first.__class__ is list and first: first = first[0]
+      if isinstance(first, Tensor): raise ValueError("a list of Tensors is no data; use Tensor.stack")
+      with np.errstate(over="ignore"): data = LazyBuffer.fromCPU(np.array([] if data is None else data, dtype=dtype.np or np.float32))
+    else: raise RuntimeError(f"can't create a Tensor from {data!r} of {type(data)}")
+    self.lazydata: LazyBuffer = data if dtype is None or dtype == data.dtype else data.cast(dtype)
+    if requires_grad and self.lazydata.dtype.priority < 9: raise RuntimeError(f"only floats can require gradients, not {self.lazydata.dtype}")
+    self.requires_grad = requires_grad
+    self.grad: Optional[Tensor] = None
+    self._ctx: Any = None  # the Function that made it, if it has a graph
+
+  def __repr__(self): return f"<Tensor {self.lazydata!r} on {self.device} with grad {self.grad.lazydata if self.grad is not None else None!r}>"
+  def __hash__(self): return id(self)
+  @property
+  def device(self) -> str: "The device's name, which is CPU."; return Device.DEFAULT
+  @property
+  def shape(self) -> Tuple[int, ...]: "The sizes of the axes."; return self.lazydata.shape
+  @property
+  def dtype(self) -> DType: "The type of the elements."; return self.lazydata.dtype
+  @property
+  def ndim(self) -> int: "The number of axes."; return len(self.lazydata.shape)
+  def numel(self) -> int: "The number of elements."; return prod(self.shape)
+  def element_size(self) -> int: "The bytes of one element."; return self.dtype.itemsize
+  def nbytes(self) -> int: "The bytes of all elements."; return self.numel() * self.element_size()
+  def is_floating_point(self) -> bool: "Whether the dtype is half, float or double."; return dtypes.is_float(self.dtype)
+
+  # *** values ***
+
+  def numpy(self) -> np.ndarray:
+    """The value as a new ndarray of that shape and dtype; float32 for bfloat16, which NumPy lacks."""
+    return (self if self.dtype.np else self.detach().float()).lazydata.realized.toCPU()
+  def item(self) -> Number:
+    """The only element as a Python number, as do bool(), int() and float(). ValueError unless there is exactly one."""
+    if self.numel() != 1: raise ValueError(f"a Tensor of shape {self.shape} is no single number: it has {self.numel()} elements")
+    return self.numpy().item()
+  def realize(self) -> Tensor: "Computes the value now; returns self."; _engine.realize([self.lazydata]); return self
+  @staticmethod
+  def corealize(tensors: Iterable[Tensor]) -> None: "Computes the values of all tensors, together."; _engine.realize([t.lazydata for t in tensors])
+  def detach(self) -> Tensor: "The same value without a graph and with requires_grad False."; return _tensor(self.lazydata, False)
+  def assign(self, x: Any) -> Tensor:
+    """Takes over the value of x, a Tensor (with its dtype) or what the constructor takes; returns self. Other tensors and graphs already
+    recorded keep the old value. AssertionError for another shape or if x requires a gradient, RuntimeError if self is the result of a graph."""
+    if not isinstance(x, Tensor): x = Tensor(x, dtype=self.dtype)
+    assert x.shape == self.shape, f"assign: the shapes {self.shape} and {x.shape} differ"
+    assert not x.requires_grad, "assign: the value requires a gradient; detach() it"
+    if getattr(self, "_ctx", None) is not None and not Tensor.no_grad:
+      raise RuntimeError("assign to a result that backward still has to pass through; detach() it first")
+    self.lazydata, self._ctx = x.lazydata, None
+    return self
+  def to(self, device: Optional[str]) -> Tensor:
+    """self; for the name of another device a new Tensor, on CPU just the same, with its grad."""
+    if device is None or device == self.device: return self
+    ret = _tensor(self.lazydata); ret.grad = self.grad; return ret
+  def to_(self, device: Optional[str]) -> None:
+    """Nothing to do: all tensors are on CPU."""
+  def cpu(self) -> Tensor: "self."; return self
+  def cast(self, dtype: DType) -> Tensor:
+    """The values converted to dtype as NumPy's astype does; self if it has that dtype."""
+    return self if self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype)
+  def bitcast(self, dtype: DType) -> Tensor:
+    """The bytes read as dtype. AssertionError if the elements' sizes differ."""
+    assert self.dtype.itemsize == dtype.itemsize, f"bitcast from {self.dtype} to {dtype}: the sizes differ"
+    return self if self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype, bitcast=True)
+  def float(self) -> Tensor: "cast(dtypes.float32)"; return self.cast(dtypes.float32)
+  def half(self) -> Tensor: "cast(dtypes.float16)"; return self.cast(dtypes.float16)
+  def contiguous(self) -> Tensor: "The same value in a new Tensor."; return mlops.Contiguous.apply(self)
+  def contiguous_backward(self) -> Tensor: "The same value; its gradient is made contiguous."; return mlops.ContiguousBackward.apply(self)
+
+  def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    if copy is False: raise ValueError("a Tensor becomes an array by a copy only")
+    return self.numpy() if dtype is None else self.numpy().astype(dtype, copy=False)
+  def __bool__(self) -> bool: return bool(self.item())
+  def __float__(self): return float(self.item())
+  def __int__(self): return int(self.item())
+  def __len__(self) -> int:
+    if not self.shape: raise TypeError("a 0-d Tensor has no len() and no iterator")
+    return self.shape[0]
+  def __iter__(self): return (self[i] for i in range(len(self)))
+  def __contains__(self, x) -> bool:
+    found = self == x
+    return isinstance(found, Tensor) and bool(found.numpy().any())
+
+  # *** gradients ***
+
+  def deepwalk(self) -> List[Tensor]:
+    """The tensors of the graph below that have a context, self included, parents before children. RuntimeError if backward has used up a part."""
+    order: List[Tensor] = []
+    seen, todo = set(), [(self, False)]
+    while todo:
+      t, expanded = todo.pop()
+      if expanded: order.append(t)
+      elif id(t) not in seen:
+        seen.add(id(t))
+        if not hasattr(t, "_ctx"): raise RuntimeError("backward has already run through this graph and freed it; compute the result again")
+        if t._ctx is not None:
+          todo.append((t, True))
+          todo.extend((p, False) for p in reversed(t._ctx.parents) if p.requires_grad and id(p) not in seen)
+    return order
+
+  def backward(self) -> Tensor:
+    """Adds the gradient of self, which has the shape (), to the grad of all tensors it was computed from that require one, and frees the graph.
+    Returns self. AssertionError for another shape; RuntimeError if self requires no gradient or the graph has been used before."""
+    assert self.shape == (), f"backward starts from a Tensor of shape (), not {self.shape}"
+    if not self.requires_grad: raise RuntimeError("backward of a Tensor that requires no gradient: nothing it was computed from does")
+    order, self.grad = self.deepwalk(), _tensor(self.lazydata.const(1), False)
+    for t in reversed(order):
+      grads = () if t.grad is None else t._ctx.backward(t.grad.lazydata)  # none reaches what only the condition of a where is made of
+      for p, g in zip(t._ctx.parents, grads if isinstance(grads, tuple) else (grads,)):
+        if g is None or not p.requires_grad: continue
+        assert g.shape == p.shape, f"the gradient's shape {g.shape} is not the tensor's {p.shape} in {t._ctx}"
+        if g.dtype != p.dtype: g = g.cast(p.dtype)
+        p.grad = _tensor(g if p.grad is None else p.grad.lazydata.e(_engine.BinaryOps.ADD, g), False)
+      del t._ctx
+    return self
+
+  # *** creation ***
+
+  @staticmethod
+  def full(shape, fill_value: Number, device=None, dtype: Optional[DType] = None, requires_grad: Optional[bool] = None) -> Tensor:
+    """A Tensor of that shape with all elements fill_value, in default_type without dtype. ValueError for a negative size."""
+    dtype = dtype or Tensor.default_type
+    return Tensor(LazyBuffer.loadop(LoadOps.CONST, _args(shape), dtype, "CPU", _checked(fill_value, dtype)), requires_grad=requires_grad)
+  @staticmethod
+  def zeros(*shape, **kwargs) -> Tensor:
+    """full with 0; the shape as ints, a tuple or a list, as in all that follow."""
+    return Tensor.full(_args(*shape), 0, **kwargs)
+  @staticmethod
+  def ones(*shape, **kwargs) -> Tensor: "full with 1."; return Tensor.full(_args(*shape), 1, **kwargs)
+  @staticmethod
+  def _loadop(op: LoadOps, shape: Tuple[int, ...], dtype: Optional[DType] = None, device=None, requires_grad=None, arg=None) -> Tensor:
+    return Tensor(LazyBuffer.loadop(op, shape, dtype or Tensor.default_type, "CPU", arg), requires_grad=requires_grad)
+  @staticmethod
+  def empty(*shape, **kwargs) -> Tensor: "A Tensor with any values."; return Tensor._loadop(LoadOps.EMPTY, _args(*shape), **kwargs)
+  def full_like(self, fill_value: Number, **kwargs) -> Tensor:
+    """full with self's shape and dtype."""
+    return Tensor.full(self.shape, fill_value, **{"dtype": self.dtype, **kwargs})
+  def zeros_like(self, **kwargs) -> Tensor: "Zeros with self's shape and dtype."; return self.full_like(0, **kwargs)
+  def ones_like(self, **kwargs) -> Tensor: "Ones with self's shape and dtype."; return self.full_like(1, **kwargs)
+  @staticmethod
+  def arange(start: Number, stop: Optional[Number] = None, step: Number = 1, dtype: Optional[DType] = None, requires_grad=None, device=None):
+    """start, start + step, ... below stop (above it for a negative step), or 0, 1, ... below start alone; in default_type without dtype, computed
+    exactly (float64 if one is no int). Empty if there are none. ZeroDivisionError for step 0, OverflowError for values that dtype can't hold."""
+    if stop is None: start, stop = 0, start
+    dtype, n = dtype or Tensor.default_type, max(0, math.ceil((stop - start) / step))
+    if n: _checked(start, dtype), _checked(start + (n - 1) * step, dtype)
+    if step == 1 and start == 0: return Tensor(LazyBuffer.arange(n, dtype), requires_grad=requires_grad)
+    count = LazyBuffer.arange(n, dtypes.int64 if isinstance(start, int) and isinstance(step, int) else dtypes.float64)
+    return Tensor(mlops.mul(count, step).e(_engine.BinaryOps.ADD, count.const(start)).cast(dtype), requires_grad=requires_grad)
+  @staticmethod
+  def eye(dim: int, dtype: Optional[DType] = None, device=None, requires_grad=None) -> Tensor:
+    """The identity matrix of dim rows, in default_type without dtype."""
+    i = Tensor.arange(dim, dtype=dtypes.int32)
+    return Tensor((i.reshape(dim, 1) == i).lazydata.cast(dtype or Tensor.default_type), requires_grad=requires_grad)
+
+  # *** random numbers ***
+
+  @staticmethod
+  def manual_seed(seed: int = 0) -> None: "Starts the stream of random numbers that belongs to the seed."; Tensor._seed = seed
+  @staticmethod
+  def rand(*shape, **kwargs) -> Tensor:
+    """Uniform in [0, 1), float32 or float64 (TypeError otherwise). The numbers depend on the seed, on how many calls came before, and on their
+    places in the Tensor only. From call to call the seed follows Knuth's generator MMIX, so that the streams of small seeds don't meet."""
+    Tensor._seed = (int(Tensor._seed) * 6364136223846793005 + 1442695040888963407) % 2**63
+    return Tensor._loadop(LoadOps.RAND, _args(*shape), arg=Tensor._seed, **kwargs)
+  @staticmethod
+  def _drawn_from(make, shape: tuple, dtype: Optional[DType] = None, device=None, requires_grad: Optional[bool] = None) -> Tensor:
+    """make(uniforms), cast to dtype, as a new leaf; float64 uniforms for float64."""
+    dtype = dtype or Tensor.default_type
+    u = Tensor.rand(_args(*shape), dtype=dtypes.float64 if dtype == dtypes.float64 else dtypes.float32)
+    return Tensor(make(u).cast(dtype).lazydata, requires_grad=requires_grad)
+  @staticmethod
+  def randn(*shape, **kwargs) -> Tensor:
+    """Standard normal, by Box and Muller's formula."""
+    return Tensor._drawn_from(lambda u: (u[0] * (2 * math.pi)).cos() * ((1 - u[1]).log() * -2).sqrt(), (2, *_args(*shape)), **kwargs)
+  @staticmethod
+  def randint(*shape, low: int = 0, high: int = 10, dtype: DType = dtypes.int32, **kwargs) -> Tensor:
+    """Integers low, ..., high - 1, all equally likely. ValueError if there are none, OverflowError if dtype can't hold them."""
+    if _checked(low, dtype) > _checked(high - 1, dtype): raise ValueError(f"randint: nothing from {low} to below {high}")
+    wide = dtypes.float64 if high - low > 2**16 else dtypes.float32
+    return Tensor((Tensor.rand(*shape, dtype=wide) * (high - low)).cast(dtypes.int64).add(low).cast(dtype).lazydata, **kwargs)
+  @staticmethod
+  def normal(*shape, mean: Number = 0.0, std: Number = 1.0, requires_grad: Optional[bool] = None, **kwargs) -> Tensor:
+    """Normal with that mean and standard deviation."""
+    return Tensor((std * Tensor.randn(*shape, **kwargs) + mean).lazydata, requires_grad=requires_grad)
+  @staticmethod
+  def uniform(*shape, low: Number = 0.0, high: Number = 1.0, **kwargs) -> Tensor:
+    """Uniform in [low, high)."""
+    return Tensor._drawn_from(lambda u: (high - low) * u + low, shape, **kwargs)
+  @staticmethod
+  def scaled_uniform(*shape, **kwargs) -> Tensor:
+    """Uniform in +-1 / sqrt(number of elements)."""
+    return Tensor.uniform(*shape, low=-(bound := max(1, prod(_args(*shape))) ** -0.5), high=bound, **kwargs)
+  @staticmethod
+  def glorot_uniform(*shape, **kwargs) -> Tensor:
+    """Uniform in +-sqrt(6 / (shape[0] + prod(shape[1:]))) (Glorot and Bengio, 2010)."""
+    return Tensor.uniform(*shape, low=-(bound := (6 / (_args(*shape)[0] + prod(_args(*shape)[1:]))) ** 0.5), high=bound, **kwargs)
+  @staticmethod
+  def kaiming_uniform(*shape, a: Number = 0.01, **kwargs) -> Tensor:
+    """Uniform with the standard deviation of kaiming_normal (He et al., 2015)."""
+    return Tensor.uniform(*shape, low=-(bound := (6 / (1 + a * a) / prod(_args(*shape)[1:])) ** 0.5), high=bound, **kwargs)
+  @staticmethod
+  def kaiming_normal(*shape, a: Number = 0.01, **kwargs) -> Tensor:
+    """Normal with the standard deviation sqrt(2 / (1 + a^2) / prod(shape[1:]))."""
+    return Tensor.normal(*shape, std=(2 / (1 + a * a) / prod(_args(*shape)[1:])) ** 0.5, **kwargs)
+  def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Tensor:
+    """Indices drawn by the weights self >= 0 of shape (n,) or (rows, n), with replacement: int32 (num,) or (rows, num). AssertionError for other
+    shapes, for num_samples <= 0, and for more than one without replacement."""
+    assert 1 <= self.ndim <= 2 and num_samples > 0, f"multinomial draws from 1 or 2 axes, not {self.shape}, and at least 1, not {num_samples}"
+    assert replacement or num_samples == 1, "multinomial without replacement draws one sample only"
+    upto = (self.reshape(1, -1) if self.ndim == 1 else self).detach()._float().cumsum(1).unsqueeze(0)
+    drawn = Tensor.rand(num_samples, upto.shape[1], 1, dtype=dtypes.float32).cast(upto.dtype) * upto[..., -1:]
+    out = (upto <= drawn).sum(2).permute(1, 0).cast(dtypes.int32)
+    return out.squeeze(0) if self.ndim == 1 else out
+
+  # *** movement ***
+
+  def _axis(self, dim: int, extra: int = 0) -> int:
+    """The axis dim (negative: from the end) of as many as self has and `extra` more. IndexError if there is none."""
+    n = self.ndim + extra
+    low, high = (-n, n - 1) if n else (-1, 0)
+    if not low <= dim <= high: raise IndexError(f"Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})")
+    return dim + n if dim < 0 else dim
+  def _axes(self, axis: Union[None, int, Sequence[int]]) -> Tuple[int, ...]:
+    """The axes: all for None. IndexError as _axis, ValueError for one that is given twice."""
+    if axis is None: return tuple(range(self.ndim))
+    axes = tuple(self._axis(a) for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    if len(set(axes)) != len(axes): raise ValueError(f"the axes {axis} name one twice")
+    return axes if self.ndim else ()
+  def reshape(self, shape, *args) -> Tensor:
+    """The elements in order in another shape, given as ints, a tuple or a list. One -1 is inferred, None keeps the size at its place. ValueError
+    if the sizes differ."""
+    shape = _args(shape, *args)
+    return mlops.Reshape.apply(self, shape=tuple(self.shape[i] if s is None else s for i, s in enumerate(shape)) if None in shape else shape)
+  def expand(self, shape, *args) -> Tensor:
+    """Axes of size 1 repeated to the shape (-1 keeps a size), which may have further axes in front. ValueError where it doesn't fit."""
+    shape = _args(shape, *args)
+    if (more := len(shape) - self.ndim) < 0: raise ValueError(f"{self.shape} can't be expanded to {shape}, which has fewer axes")
+    return mlops.Expand.apply(self, shape=tuple(self.shape[i - more] if s == -1 and i >= more else s for i, s in enumerate(shape)))
+  def permute(self, order, *args) -> Tensor:
+    """The axes in another order. ValueError unless each stands in it once."""
+    order = _args(order, *args)
+    if len(axes := self._axes(order)) != self.ndim: raise ValueError(f"the order {order} doesn't name the {self.ndim} axes of {self.shape}")
+    return mlops.Permute.apply(self, order=axes)
+  def transpose(self, ax1: int = 1, ax2: int = 0) -> Tensor:
+    """Two axes exchanged. IndexError for an axis out of range."""
+    order, i, j = list(range(self.ndim)), self._axis(ax1), self._axis(ax2)
+    order[i], order[j] = order[j], order[i]
+    return self.permute(order)
+  @property
+  def T(self) -> Tensor: "transpose(), of the first two axes."; return self.transpose()
+  def flip(self, axis, *args) -> Tensor:
+    """The elements backwards along the axes. IndexError for an axis out of range."""
+    return mlops.Flip.apply(self, axis=self._axes(_args(axis, *args)))
+  def _pairs(self, arg, whole: bool = True) -> Tuple[Tuple[int, int], ...]:
+    """A pair for each axis, (0, size) for None or (0, 0) if not whole. ValueError for another number of them."""
+    if len(arg) != self.ndim: raise ValueError(f"{len(arg)} pairs for the {self.ndim} axes of {self.shape}")
+    return tuple((0, s * whole) if p is None else tuple(p) for p, s in zip(arg, self.shape))
+  def shrink(self, arg) -> Tensor:
+    """The elements from start to below stop of each axis, arg being (start, stop) or None (all) for each; self if that is all."""
+    return self if (pairs := self._pairs(arg)) == tuple((0, s) for s in self.shape) else mlops.Shrink.apply(self, arg=pairs)
+  def pad(self, arg, value: Number = 0.0) -> Tensor:
+    """(before, after) or None for each axis: so many elements of that value around; self if there are none. ValueError for negative ones."""
+    if not any(map(any, pairs := self._pairs(arg, False))): return self
+    out = mlops.Pad.apply(self, arg=pairs)
+    return out if value == 0 else self.full_like(True, dtype=dtypes.bool).pad(pairs).where(out, value)
+  def slice(self, arg, value: Number = 0) -> Tensor:
+    """As shrink, and a start below 0 or a stop beyond the size pads with the value."""
+    pairs = self._pairs(arg)
+    out = self.pad(tuple((max(0, -start), max(0, stop - s)) for s, (start, stop) in zip(self.shape, pairs)), value)
+    return out.shrink(tuple((start + max(0, -start), stop + max(0, -start)) for start, stop in pairs))
+  def pad2d(self, padding: Sequence[int], value: Number = 0) -> Tensor:
+    """Pads in PyTorch's order: (left, right, top, bottom, ...), from the last axis inward. Negative numbers crop."""
+    sides = list(zip(padding[::2], padding[1::2]))[::-1]
+    lead = self.ndim - len(sides)
+    return self.slice((None,) * lead + tuple((-a, s + b) for (a, b), s in zip(sides, self.shape[lead:])), value)
+  def squeeze(self, dim: Optional[int] = None) -> Tensor:
+    """Without the axes of size 1, or without the axis dim if its size is 1. IndexError for a dim out of range."""
+    if dim is None: return self.reshape(tuple(s for s in self.shape if s != 1))
+    if not self.shape[(dim := self._axis(dim)):]: return self
+    return self.reshape(self.shape[:dim] + self.shape[dim+1:]) if self.shape[dim] == 1 else self
+  def unsqueeze(self, dim: int) -> Tensor:
+    """With a further axis of size 1, which becomes axis dim. IndexError for a dim out of range."""
+    dim = self._axis(dim, 1)
+    return self.reshape(self.shape[:dim] + (1,) + self.shape[dim:])
+  def flatten(self, start_dim: int = 0) -> Tensor:
+    """The axes from start_dim on as one."""
+    start_dim = self._axis(start_dim)
+    return self.reshape(self.shape[:start_dim] + (prod(self.shape[start_dim:]),))
+  def cat(self, *args: Tensor, dim: int = 0) -> Tensor:
+    """The tensors one after the other along dim. AssertionError for shapes that differ elsewhere, or for shape ()."""
+    dim, ts = self._axis(dim), (self, *args)
+    assert self.ndim and all(t.ndim == self.ndim and all(a == b or i == dim for i, (a, b) in enumerate(zip(t.shape, self.shape))) for t in ts), \
+      f"cat along axis {dim}: the shapes {', '.join(str(t.shape) for t in ts)} don't match"
+    return mlops.Cat.apply(*ts, dim=dim)
+  @staticmethod
+  def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape as the slices of a new axis dim."""
+    if not tensors: raise ValueError("stack of no tensors")
+    return Tensor.cat(*[t.unsqueeze(dim) for t in tensors], dim=tensors[0]._axis(dim, 1))
+  def repeat(self, repeats, *args) -> Tensor:
+    """Each axis so many times; more numbers than axes add axes in front. ValueError for fewer or negative ones."""
+    repeats = _args(repeats, *args)
+    shape = (1,) * (len(repeats) - self.ndim) + self.shape
+    if len(shape) != len(repeats) or any(r < 0 for r in repeats): raise ValueError(f"can't repeat {self.shape} by {repeats}")
+    pairs = tuple(zip(repeats, shape))
+    return self.reshape(sum(((1, s) for s in shape), ())).expand(sum(pairs, ())).reshape(tuple(r * s for r, s in pairs))
+  def chunk(self, num: int, dim: int = 0) -> List[Tensor]:
+    """At most num pieces along dim, of size ceil(size / num); the last may be smaller."""
+    dim = self._axis(dim)
+    size, step = self.shape[dim], max(1, -(-self.shape[dim] // num))
+    return [self.shrink(tuple((i, min(i + step, size)) if j == dim else None for j in range(self.ndim))) for i in range(0, max(1, size), step)]
+
+  # *** indexing ***
+
+  @staticmethod
+  def _positions(i) -> np.ndarray:
+    """An index that is a Tensor, an array or a list as an array of int64 or bool. IndexError for one of another type or with fractions."""
+    i = i.numpy() if isinstance(i, Tensor) else np.asarray(i)
+    if i.size and i.dtype.kind not in "iub" and (i.dtype.kind != "f" or (i != np.trunc(i)).any()):
+      raise IndexError(f"an index must be of integers or bools, not {i.dtype} {i}")
+    return i if i.dtype == bool else i.astype(np.int64)
+  def _index(self, key) -> Tuple[list, List[Tuple[int, np.ndarray]]]:
+    """An index in two steps: the basic index of ints, slices (one for each axis that neither an int nor None takes) and None, and then arrays
+    of integers for axes of its result; all ints >= 0. IndexError for what is out of range, too long or no index."""
+    items: list = []
+    for i in key if isinstance(key, tuple) else (key,):
+      if isinstance(i, (Tensor, np.ndarray, list)):  # as (array, size of the axis it must have); a mask is one for each of its axes
+        i = Tensor._positions(i)
+        items += list(zip(i.nonzero(), i.shape)) if i.dtype == bool else [(i, None)]
+      elif i is None or i is Ellipsis or isinstance(i, slice): items.append(i)
+      elif isinstance(i, (bool, np.bool_)) or not hasattr(i, "__index__"): raise IndexError(f"{i!r} of {type(i)} is no index")
+      else: items.append(operator.index(i))  # NumPy's integers, too
+    missing = self.ndim - sum(i is not None and i is not Ellipsis for i in items)
+    if missing < 0 or items.count(Ellipsis) > 1: raise IndexError(f"too many indices or ellipses for a Tensor of shape {self.shape}")
+    dots = items.index(Ellipsis) if Ellipsis in items else len(items)
+    items[dots:dots + 1] = [slice(None)] * missing
+    basic: list = []
+    arrays: List[Tuple[int, np.ndarray]] = []
+    sizes = iter(self.shape)
+    for i in items:
+      size = 0 if i is None else next(sizes)
+      if isinstance(i, int):
+        if not -size <= i < size: raise IndexError(f"index {i} is out of range for an axis of size {size} of {self.shape}")
+        i %= size
+      elif isinstance(i, tuple):
+        if i[1] not in (None, size): raise IndexError(f"a mask's axis of size {i[1]} can't index one of size {size} of {self.shape}")
+        if i[0].size and not -size <= i[0].min() <= i[0].max() < size:
+          raise IndexError(f"indices from {i[0].min()} to {i[0].max()} are out of range for an axis of size {size} of {self.shape}")
+        arrays.append((sum(not isinstance(b, int) for b in basic), i[0] % size))
+        i = slice(None)
+      basic.append(i)
+    return basic, arrays
+
+  def __getitem__(self, key) -> Tensor:
+    """Indexing as PyTorch's, with ints, slices (of any step), None, ..., and Tensors, arrays or lists of integers or bools, whose values are computed
+    at once. IndexError for what is out of range, ValueError for a slice of step 0."""
+    basic, arrays = self._index(key)
+    ranges: List[range] = []
+    shape: List[int] = []
+    for i in basic:
+      if i is not None: ranges.append(range(self.shape[len(ranges)])[i if isinstance(i, slice) else slice(i, i + 1)])
+      if not isinstance(i, int): shape.append(1 if i is None else len(ranges[-1]))
+    out = mlops.Slice.apply(self, arg=tuple((min(r[0], r[-1]), max(r[0], r[-1]) + 1) if r else (0, 0) for r in ranges),
+                            steps=tuple(r.step if len(r) > 1 else 1 for r in ranges), shape=tuple(shape))
+    if not arrays: return out
+    axes, picks = [a for a, _ in arrays], np.broadcast_arrays(*[i for _, i in arrays])
+    rest = [a for a in range(out.ndim) if a not in axes]
+    sizes, tail = [out.shape[a] for a in axes], [out.shape[a] for a in rest]
+    flat = np.ravel_multi_index(picks, sizes) if prod(sizes) else np.zeros(picks[0].shape, np.int64)
+    idx = Tensor(np.asarray(flat, dtype=np.int64).reshape(1, -1, 1)).expand(1, flat.size, prod(tail))
+    out = mlops.Gather.apply(out.permute(axes + rest).reshape(1, prod(sizes), prod(tail)), idx).reshape((*flat.shape, *tail))
+    lead = axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0
+    return out.permute([*range(flat.ndim, flat.ndim + lead), *range(flat.ndim), *range(flat.ndim + lead, out.ndim)])
+
+  def __setitem__(self, key, value) -> None:
+    """Writes the value, broadcast, to the indexed elements. RuntimeError if a gradient would be lost; IndexError and ValueError as indexing."""
+    if not Tensor.no_grad and (self.requires_grad or isinstance(value, Tensor) and value.requires_grad):
+      raise RuntimeError("writing to elements would lose a gradient: use where, or detach()")
+    basic, arrays = self._index(key)
+    data = self.numpy()
+    view = data[(*basic, Ellipsis)]
+    places = tuple(dict(arrays).get(axis, slice(None)) for axis in range(view.ndim))
+    view[places] = value.numpy() if isinstance(value, Tensor) else value
+    self.assign(Tensor(data, dtype=self.dtype))
+
+  def gather(self, idx: Tensor, dim: int) -> Tensor:
+    """out[i][j][k] = self[i][idx[i][j][k]][k] for dim 1, and so on: PyTorch's gather(dim, index). The shape is idx's, whose axes are no larger
+    than self's (AssertionError). IndexError for an index that is not in 0 ... size-1."""
+    dim = self._axis(dim)
+    assert idx.ndim == self.ndim and all(i <= s or a == dim for a, (i, s) in enumerate(zip(idx.shape, self.shape))), \
+      f"gather: the index's shape {idx.shape} doesn't fit into {self.shape}"
+    if (i := Tensor._positions(idx)).size and not 0 <= i.min() <= i.max() < self.shape[dim]:
+      raise IndexError(f"gather: an index from {i.min()} to {i.max()} is out of range for axis {dim} of {self.shape}")
+    A, R = prod(idx.shape[:dim]), prod(idx.shape[dim+1:])
+    x = self.shrink(tuple(None if a == dim else (0, s) for a, s in enumerate(idx.shape))).reshape(A, self.shape[dim], R)
+    return mlops.Gather.apply(x, idx.detach().cast(dtypes.int64).reshape(A, idx.shape[dim], R)).reshape(idx.shape)
+
+  # *** reductions ***
+
+  def _reduce(self, fxn: Type[Function], axis, keepdim: bool) -> Tensor:
+    axes = self._axes(axis)
+    out = fxn.apply(self, new_shape=tuple(1 if i in axes else s for i, s in enumerate(self.shape)))
+    return out if keepdim or not axes else out.reshape(tuple(s for i, s in enumerate(self.shape) if i not in axes))
+  def _float(self) -> Tensor: "self, integers and bools as default_type."; return self if self.dtype.priority >= 9 else self.cast(Tensor.default_type)
+  def _wide(self) -> Tensor: "For several steps: as _float, half as float32."; return x if (x := self._float()).dtype.priority > 9 else x.float()
+  def _summable(self) -> Tensor: "self, bools and integers but uint64 as int64."; return self if self.dtype.priority >= 8 else self.cast(dtypes.int64)
+  def _reversed(self) -> Tensor:
+    """Values of the opposite order: its own inverse; -x, for integers -1 - x, as -x overflows."""
+    if self.dtype.priority >= 9: return mlops.Neg.apply(self)
+    if self.dtype == dtypes.bool: return self == False  # noqa: E712
+    top = 2 ** (8 * self.dtype.itemsize) - 1 if dtypes.is_unsigned(self.dtype) else -1
+    return _tensor(self.lazydata.const(top).e(_engine.BinaryOps.SUB, self.lazydata), False)
+
+  def sum(self, axis=None, keepdim: bool = False) -> Tensor:
+    """The sum over an axis, several, or all (None); 0 of none. Bools and integers are summed in int64 (uint64 in itself), halves in float32 and
+    rounded once. IndexError for an axis out of range, as in all reductions."""
+    return self._summable()._reduce(mlops.Sum, axis, keepdim)
+  def max(self, axis=None, keepdim: bool = False) -> Tensor:
+    """The maximum, NaN if there is one; -inf of none. Ties share the gradient."""
+    if not self.numel(): return self._float().sum(axis, keepdim) - math.inf
+    return self._reduce(mlops.Max, axis, keepdim)
+  def min(self, axis=None, keepdim: bool = False) -> Tensor:
+    """The minimum, NaN if there is one; +inf of none. Ties share the gradient."""
+    return self._reversed().max(axis, keepdim)._reversed()
+  def mean(self, axis=None, keepdim: bool = False) -> Tensor:
+    """The mean; 0 of none. A float: integers give default_type."""
+    total = (self if self.dtype.priority < 9 else self._wide()).sum(axis, keepdim)
+    return (total._wide() / (prod(self.shape[a] for a in self._axes(axis)) or 1)).cast(self._float().dtype)
+  def std(self, axis=None, keepdim: bool = False, correction: int = 1) -> Tensor:
+    """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction."""
+    x, n = self._wide(), prod(self.shape[a] for a in self._axes(axis))
+    return ((x - x.mean(axis, True)).square().sum(axis, keepdim) / float(max(0, n - correction))).sqrt().cast(self._float().dtype)
+  def _softmax(self, axis) -> Tuple[Tensor, Tensor, Tensor]:
+    x = self._wide()
+    m = x - x.detach().max(axis, True)
+    e = m.exp()
+    return m, e, e.sum(axis, True)
+  def softmax(self, axis=-1) -> Tensor:
+    """exp(self) / sum(exp(self)) along the axis (several, None: all)."""
+    _, e, total = self._softmax(axis)
+    return (e / total).cast(self._float().dtype)
+  def log_softmax(self, axis=-1) -> Tensor:
+    """log(softmax(self)), computed without forming it."""
+    m, _, total = self._softmax(axis)
+    return (m - total.log()).cast(self._float().dtype)
+  def argmax(self, axis: Optional[int] = None, keepdim: bool = False) -> Tensor:
+    """The index of the first maximum (or NaN) along the axis, int32; None: in the flattened tensor. ValueError for none."""
+    if axis is None or not self.shape[(axis := self._axis(axis)):]: return self.flatten().argmax(0).reshape((1,) * self.ndim if keepdim else ())
+    if not (n := self.shape[axis]): raise ValueError(f"argmax of no elements: axis {axis} of {self.shape}")
+    x = self.detach()
+    best = (x >= x.max(axis, True)).maximum(_tensor(mlops.known(x.lazydata), False)._reversed())
+    rank = (n - Tensor.arange(n, dtype=dtypes.int32)).reshape((n,) + (1,) * (self.ndim - axis - 1))  # the first has the highest
+    return n - best.where(rank, 0).max(axis, keepdim)
+  def argmin(self, axis: Optional[int] = None, keepdim: bool = False) -> Tensor:
+    """The index of the first minimum (or NaN), as argmax."""
+    return self._reversed().argmax(axis, keepdim)
+  def cumsum(self, axis: int = 0) -> Tensor:
+    """The sums up to each element along the axis; in the dtype of sum."""
+    axis = self._axis(axis)
+    x = self._summable()
+    return x.transpose(axis, -1)._cumsum().transpose(axis, -1) if self.ndim and self.numel() else x.contiguous()
+  def _cumsum(self) -> Tensor:
+    """Along the last axis: sums of windows that end at each element, for long axes in blocks of 32."""
+    n, lead = self.shape[-1], ((0, 0),) * (self.ndim - 1)
+    if n <= 64: return mlops.Window.apply(self.pad((*lead, (n - 1, 0))), kernel=(n,), stride=(1,), dilation=(1,))._reduce(mlops.Sum, -1, False)
+    blocks = self.pad((*lead, (0, -n % 32))).reshape(*self.shape[:-1], -1, 32)._cumsum()
+    before = blocks[..., -1]._cumsum().pad((*lead, (1, 0)))[..., :-1]
+    return (blocks + before.unsqueeze(-1)).flatten(self.ndim - 1)[..., :n]
+  def _tri(self, k: int, upper: bool) -> Tensor:
+    """self where column - row >= k (upper) or <= k, else 0."""
+    rows, cols = (Tensor.arange(s, dtype=dtypes.int32) for s in self.shape[-2:])
+    off = cols - rows.unsqueeze(1)
+    return (off >= k if upper else off <= k).where(self, False)
+  def triu(self, k: int = 0) -> Tensor: "The last two axes' upper triangle from diagonal k on; 0 elsewhere."; return self._tri(k, True)
+  def tril(self, k: int = 0) -> Tensor: "The last two axes' lower triangle up to diagonal k; 0 elsewhere."; return self._tri(k, False)
+
+  # *** products, convolution, pooling ***
+
+  def dot(self, w: Tensor) -> Tensor:
+    """The matrix product as np.matmul: axes before the last two broadcast. AssertionError for shape () or inner sizes that differ."""
+    n, m = self.ndim, w.ndim
+    assert n and m and self.shape[-1] == w.shape[-min(m, 2)], f"no matrix product of the shapes {self.shape} and {w.shape}"
+    if n == 1: return self.unsqueeze(0).dot(w).squeeze(-1 if m == 1 else -2)
+    if m == 1: return self.dot(w.unsqueeze(1)).squeeze(-1)
+    return (self.unsqueeze(-2) * w.transpose(-1, -2).unsqueeze(-3))._reduce(mlops.Sum, -1, False)
+  def matmul(self, x: Any, reverse: bool = False) -> Tensor:
+    """self @ x, or x @ self if reverse; x may be an array."""
+    w = x if isinstance(x, Tensor) else self._beside(x)[1]
+    return w.dot(self) if reverse else self.dot(w)
+  def linear(self, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
+    """self @ weight + bias for a weight (in, out); self * weight for one of one axis."""
+    x = self * weight if weight.ndim == 1 else self.dot(weight)
+    return x if bias is None else x + bias
+
+  def _pool(self, k_: Tuple[int, ...], stride: Union[int, Tuple[int, ...]] = 1, dilation: Union[int, Tuple[int, ...]] = 1) -> Tensor:
+    """Windows of size k_ over the last axes: (*lead, *out, *k_), out = (in - d(k-1) - 1) // stride + 1, or 0. AssertionError for other lengths."""
+    stride, dilation = make_pair(stride, len(k_)), make_pair(dilation, len(k_))
+    assert self.ndim >= len(k_) == len(stride) == len(dilation), f"windows {k_}, stride {stride} and dilation {dilation} over {self.shape}"
+    return mlops.Window.apply(self, kernel=tuple(k_), stride=tuple(stride), dilation=tuple(dilation))
+  def avg_pool2d(self, kernel_size=(2, 2), stride=None, dilation=1) -> Tensor:
+    """The mean of each window over the last axes, as many as the kernel has (an int: two); stride None is the kernel."""
+    return self._pool(k := make_pair(kernel_size), k if stride is None else stride, dilation).mean(tuple(range(-len(k), 0)))
+  def max_pool2d(self, kernel_size=(2, 2), stride=None, dilation=1) -> Tensor:
+    """The maximum of each window, as avg_pool2d."""
+    return self._pool(k := make_pair(kernel_size), k if stride is None else stride, dilation).max(tuple(range(-len(k), 0)))
+  def conv2d(self, weight: Tensor, bias: Optional[Tensor] = None, groups=1, stride=1, dilation=1, padding=0) -> Tensor:
+    """Convolution over one or more axes: self (N, groups cin, *in), weight (cout, cin, *K), bias (cout). padding: an int, a number for each axis,
+    or two (pad2d's order); negative ones crop. AssertionError for channels, axes or paddings that don't fit, ValueError for cout not divisible by
+    groups or a window larger than the input."""
+    (N, C), (cout, cin), K = self.shape[:2], weight.shape[:2], weight.shape[2:]
+    n = len(K)
+    assert self.ndim == weight.ndim and C == groups * cin, f"the input {self.shape} doesn't fit the weight {weight.shape} in {groups} groups"
+    assert isinstance(padding, int) or len(padding) in (n, 2 * n), f"{padding} is no padding of {n} axes"
+    if cout % groups: raise ValueError(f"{cout} output channels in {groups} groups")
+    if isinstance(padding, int): padding = [padding] * (2 * n)
+    elif len(padding) == n: padding = [p for p in reversed(padding) for _ in range(2)]
+    x = self.pad2d(padding)._pool(K, stride, dilation)
+    out = x.shape[2:2 + n]
+    if 0 in out: raise ValueError(f"windows {K} with dilation {dilation} are larger than the input {self.shape} padded by {padding}")
+    x = x.reshape(N, groups, 1, cin, *out, *K).permute(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n))
+    w = weight.reshape(1, groups, cout // groups, *(1,) * n, cin, *K)
+    return (x * w)._reduce(mlops.Sum, tuple(range(-n - 1, 0)), False).reshape(N, cout, *out)._add_channels(bias)
+  def conv_transpose2d(self, weight: Tensor, bias: Optional[Tensor] = None, groups=1, stride=1, dilation=1, padding=0, output_padding=0) -> Tensor:
+    """The gradient of a convolution by its input: self (N, groups cin, *in), weight (groups cin, cout/groups, *K), to the sizes (in-1) stride
+    - 2 padding + dilation (K-1) + output_padding + 1. AssertionError for channels or axes that don't fit."""
+    K, n = weight.shape[2:], weight.ndim - 2
+    assert self.ndim == weight.ndim and self.shape[1] == weight.shape[0] and self.shape[1] % groups == 0, \
+      f"the input {self.shape} doesn't fit the weight {weight.shape} in {groups} groups"
+    stride, dilation, padding, output_padding = (tuple(make_pair(p, n)) for p in (stride, dilation, padding, output_padding))
+    x = self.reshape(self.shape[0], groups, self.shape[1] // groups, 1, *self.shape[2:], *(1,) * n)
+    w = weight.reshape(1, groups, weight.shape[0] // groups, weight.shape[1], *(1,) * n, *K)
+    x = (x * w)._reduce(mlops.Sum, 2, False).reshape(self.shape[0], groups * weight.shape[1], *self.shape[2:], *K)
+    size = tuple((i - 1) * s + d * (k - 1) + 1 for i, s, d, k in zip(self.shape[2:], stride, dilation, K))
+    x = mlops.Overlap.apply(x, size=size, stride=stride, dilation=dilation)
+    return x.pad2d([e for p, o in zip(padding[::-1], output_padding[::-1]) for e in (-p, o - p)])._add_channels(bias)
+  def _add_channels(self, bias: Optional[Tensor]) -> Tensor:
+    """Plus bias (C,) along axis 1. AssertionError for another length."""
+    if bias is None: return self
+    assert bias.shape == (self.shape[1],), f"a bias of shape {bias.shape} for {self.shape[1]} channels"
+    return self + bias.reshape(-1, *(1,) * (self.ndim - 2))
+
+  # *** elementwise functions: floats of integers in default_type ***
+
+  def neg(self) -> Tensor: "-self; bools count as int32."; return mlops.Neg.apply(self if self.dtype != dtypes.bool else self.cast(dtypes.int32))
+  def log(self) -> Tensor: "The natural logarithm: -inf at 0, NaN below."; return mlops.Log.apply(self._float())
+  def log2(self) -> Tensor: "The logarithm to base 2."; return mlops.Log.apply(self._float(), factor=1)
+  def exp(self) -> Tensor: "e ** self."; return mlops.Exp.apply(self._float())
+  def exp2(self) -> Tensor: "2 ** self."; return mlops.Exp.apply(self._float(), factor=1)
+  def relu(self) -> Tensor: "max(self, 0); the gradient at 0 is 0."; return mlops.Relu.apply(self)
+  def sigmoid(self) -> Tensor: "1 / (1 + exp(-self))."; return mlops.Sigmoid.apply(self._float())
+  def sin(self) -> Tensor: "The sine."; return mlops.Sin.apply(self._float())
+  def cos(self) -> Tensor: "The cosine, as sin(pi/2 - self)."; return (math.pi / 2 - self).sin()
+  def tan(self) -> Tensor: "sin / cos."; return self.sin() / self.cos()
+  def sqrt(self) -> Tensor: "The square root, NaN below 0."; return mlops.Sqrt.apply(self._float())
+  def rsqrt(self) -> Tensor: "1 / sqrt(self)."; return self.reciprocal().sqrt()
+  def reciprocal(self) -> Tensor: "1 / self."; return 1.0 / self
+  def square(self) -> Tensor: "self * self."; return self * self
+  def trunc(self) -> Tensor:
+    """Without the fraction; the gradient is 0, as those of floor, ceil and sign."""
+    return mlops.Trunc.apply(self) if self.dtype.priority >= 9 else self.contiguous()
+  def floor(self) -> Tensor: "The next integer below."; return (t := self.trunc()) - (self < t).cast(t.dtype)
+  def ceil(self) -> Tensor: "The next integer above."; return (t := self.trunc()) + (t < self).cast(t.dtype)
+  def abs(self) -> Tensor:
+    """The absolute value; the gradient at 0 is 0."""
+    return self.contiguous() if self.dtype == dtypes.bool or dtypes.is_unsigned(self.dtype) else mlops.Abs.apply(self)
+  def sign(self) -> Tensor: "-1, 0 or 1; 0 for NaN."; return mlops.Sign.apply(self) if self.dtype != dtypes.bool else self.contiguous()
+  def clip(self, min_: Optional[Number], max_: Optional[Number]) -> Tensor:
+    """maximum(min_), then minimum(max_), None being no bound. A gradient of 1/2 on a bound."""
+    x = self if min_ is None else self.maximum(min_)
+    return x if max_ is None else x.minimum(max_)
+  def maximum(self, x: Any) -> Tensor:
+    """The larger of self and x, NaN from either side; equal ones share the gradient."""
+    return mlops.Maximum.apply(*self._pair(x))
+  def minimum(self, x: Any) -> Tensor:
+    """The smaller, as maximum."""
+    a, b = self._pair(x)
+    if a.dtype != b.dtype: a, b = (t.cast(max(a.dtype, b.dtype)) for t in (a, b))
+    return mlops.Maximum.apply(a._reversed(), b._reversed())._reversed()
+  def relu6(self) -> Tensor: "min(relu(self), 6)."; return self.relu().minimum(6)
+  def hardswish(self) -> Tensor: "self relu6(self + 3) / 6."; return self * (self + 3).relu6() * (1 / 6)
+  def hardtanh(self, min_val: Number = -1, max_val: Number = 1) -> Tensor: "clip(min_val, max_val)."; return self.clip(min_val, max_val)
+  def leakyrelu(self, neg_slope: Number = 0.01) -> Tensor: "self above 0, neg_slope self below."; return (self > 0).where(self, self * neg_slope)
+  def elu(self, alpha: Number = 1.0) -> Tensor:
+    """self above 0, alpha (exp(self) - 1) below."""
+    return (self > 0).where(self, alpha * ((self > 0).where(0, self).exp() - 1))
+  def celu(self, alpha: Number = 1.0) -> Tensor:
+    """self above 0, alpha (exp(self / alpha) - 1) below."""
+    return (self > 0).where(self, alpha * (((self > 0).where(0, self) / float(alpha)).exp() - 1))
+  def swish(self) -> Tensor: "self sigmoid(self)."; return self * self.sigmoid()
+  silu = swish
+  def quick_gelu(self) -> Tensor: "self sigmoid(1.702 self)."; return self * (self * 1.702).sigmoid()
+  def gelu(self) -> Tensor:
+    """0.5 self (1 + tanh(sqrt(2/pi) (self + 0.044715 self^3))) (Hendrycks and Gimpel, 2016)."""
+    return 0.5 * self * (1 + (0.7978845608 * self * (1 + 0.044715 * self * self)).tanh())
+  def tanh(self) -> Tensor: "2 sigmoid(2 self) - 1."; return 2.0 * (2.0 * self).sigmoid() - 1.0
+  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return (self.exp() - self.neg().exp()) / 2.0
+  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return (self.exp() + self.neg().exp()) / 2.0
+  def atanh(self) -> Tensor: "log((1 + self) / (1 - self)) / 2."; return ((1 + self) / (1 - self)).log() / 2.0
+  def asinh(self) -> Tensor:
+    """log(self + sqrt(self^2 + 1)) for positive self, and the function is odd."""
+    side = (self < 0).where(-1.0, 1.0)
+    return side * (side * self + (self * self + 1).sqrt()).log()
+  def acosh(self) -> Tensor: "log(self + sqrt(self^2 - 1))."; return (self + (self * self - 1).sqrt()).log()
+  def softplus(self, beta: Number = 1) -> Tensor:
+    """log(1 + exp(beta self)) / beta, as max(self, 0) + log(1 + exp(-abs(beta self))) / beta, which can't overflow."""
+    return self.maximum(0) + (1 + (self * -beta).abs().neg().exp()).log() / float(beta)
+  def mish(self) -> Tensor: "self tanh(softplus(self))."; return self * self.softplus().tanh()
+  def softsign(self) -> Tensor: "self / (1 + abs(self))."; return self / (1 + self.abs())
+  def where(self, x: Any, y: Any) -> Tensor:
+    """x where self is not zero, else y; Tensors or numbers, all broadcast. Numbers have the other's dtype, or two of them self's (default_type
+    if it is bool); one that the dtype can't hold widens it as in arithmetic."""
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor): _, y = (self if self.dtype != dtypes.bool else self._float())._beside(y)
+    if not isinstance(x, Tensor): y, x = y._beside(x)
+    if not isinstance(y, Tensor): x, y = x._beside(y)
+    return mlops.Where.apply(*_broadcast(self, x, y))
+
+  # *** arithmetic and comparison ***
+
+  def _beside(self, x: Any, exact: bool = False) -> Tuple[Tensor, Tensor]:
+    """self and x, a number, list or array, as Tensors that can be operands. A number takes self's dtype, but int32 beside bool, and a float makes
+    an integer default_type (float64 if exact). Arrays keep theirs. TypeError for None, RuntimeError as the constructor for what is no data,
+    OverflowError for a number that the dtype can't hold."""
+    if isinstance(x, np.generic) or isinstance(x, np.ndarray) and not x.ndim: x = x.item()
+    if isinstance(x, (int, float)):
+      dtype = self.dtype
+      if dtype.priority < 9:
+        if isinstance(x, float): dtype = dtypes.float64 if exact else Tensor.default_type
+        elif dtype == dtypes.bool and not isinstance(x, bool): dtype = dtypes.int32
+        elif exact and not _fits(x, dtype): return _tensor(self.lazydata.const(x < 0), False), _tensor(self.lazydata.const(x > 0), False)
+        else: x = _checked(x, dtype)
+      a = self if dtype is self.dtype else self.cast(dtype)
+      return a, _tensor(a.lazydata.const(x), False)
+    if x is None: raise TypeError("None is no operand of a Tensor")
+    if x.__class__ is list and (self.dtype.priority >= 9 or np.array(x).dtype.kind in "iu" and self.dtype != dtypes.bool):
+      return self, Tensor(x, dtype=self.dtype, requires_grad=False)
+    return self, Tensor(x, requires_grad=False)
+  def _pair(self, x: Any, reverse: bool = False, exact: bool = False) -> Sequence[Tensor]:
+    """self and x as operands of one shape, x first if reverse."""
+    a, b = (self, x) if isinstance(x, Tensor) else self._beside(x, exact)
+    if reverse: a, b = b, a
+    return (a, b) if a.lazydata.shape == b.lazydata.shape else _broadcast(a, b)
+  def _counted(self, x: Any, reverse: bool) -> Sequence[Tensor]:
+    """As _pair; two bools count as int32."""
+    a, b = self._pair(x, reverse)
+    return (a.cast(dtypes.int32), b) if a.lazydata.dtype is dtypes.bool is b.lazydata.dtype else (a, b)
+
+  def add(self, x: Any, reverse: bool = False) -> Tensor:
+    """self + x. The shapes broadcast (ValueError), the larger dtype is the result's; two bools count as int32."""
+    return mlops.Add.apply(*self._counted(x, reverse))
+  def sub(self, x: Any, reverse: bool = False) -> Tensor:
+    """self - x, or x - self if reverse; as add."""
+    return mlops.Sub.apply(*self._counted(x, reverse))
+  def mul(self, x: Any, reverse: bool = False) -> Tensor:
+    """self * x; as add, but two bools give bool."""
+    return mlops.Mul.apply(*self._pair(x, reverse))
+  def div(self, x: Any, reverse: bool = False) -> Tensor:
+    """self / x, or x / self if reverse; as add. Integers give default_type, but those by a Python int are divided toward zero and stay integers
+    (ZeroDivisionError for 0)."""
+    a, b = self._pair(x, reverse)
+    if a.dtype.priority < 9 and b.dtype.priority < 9:
+      if isinstance(x, int) and not reverse and self.dtype != dtypes.bool:
+        if not x: raise ZeroDivisionError(f"a Tensor of {self.dtype} divided by 0")
+      else: a, b = a._float(), b._float()
+    return mlops.Div.apply(a, b)
+  def pow(self, x: Any, reverse: bool = False) -> Tensor:
+    """self ** x, or x ** self if reverse: NaN for a negative base and a fractional exponent. Integers stay integers for a Python int x >= 0
+    (ValueError below), else they give default_type."""
+    if isinstance(x, np.generic): x = x.item()
+    if not isinstance(x, (int, float)):
+      a, b = self._pair(x, reverse)
+      return mlops.Pow.apply(a._float(), b._float())
+    if reverse and x > 0 and x != 1 and math.isfinite(x): return mlops.Exp.apply(self._float(), factor=math.log2(x))
+    if x < 0 and isinstance(x, int) and not reverse and self.dtype.priority < 9: raise ValueError(f"{self.dtype} ** {x} is no integer: cast first")
+    base = self._float() if isinstance(x, float) or reverse else self
+    if reverse or not -1024 <= x <= 1024: return mlops.Pow.apply(*base._float()._pair(float(x), reverse))
+    if x < 0: return base.reciprocal().pow(-x)
+    if x == 0: return mlops.Zero.apply(base) + 1
+    if x == 1: return base.contiguous()
+    if x == 0.5: return base.sqrt()
+    if x != int(x): return mlops.PowConst.apply(base, p=x)
+    root = base.pow(x // 2)
+    return root * root * base if x % 2 else root * root
+
+  def _update(self, x: Tensor) -> Tensor:
+    """self with the value x for an in-place operator: a new Tensor if x has a graph. RuntimeError if self is a leaf of it, TypeError if an integer
+    self would have to become a float."""
+    if x.requires_grad and not Tensor.no_grad:
+      if self.requires_grad and self._ctx is None: raise RuntimeError("a leaf that requires a gradient is changed in place: use Tensor.no_grad")
+      return x
+    if self.dtype.priority < 9 <= x.dtype.priority: raise TypeError(f"a result of {x.dtype} can't be kept in {self.dtype}")
+    return self.assign(x.detach().cast(self.dtype))
+
+  __neg__, __abs__, __add__, __sub__, __mul__, __truediv__, __pow__, __matmul__ = neg, abs, add, sub, mul, div, pow, matmul
+  __radd__, __rsub__, __rmul__, __rtruediv__, __rpow__, __rmatmul__ = map(_reflected, (add, sub, mul, div, pow, matmul))
+  __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(_in_place, (add, sub, mul, div, pow, matmul))
+
+  def _compare(self, fxn, x: Any, reverse: bool = False) -> Tensor:
+    """A bool Tensor without gradient."""
+    a, b = self._pair(x, reverse, True)
+    return _tensor(fxn(a.lazydata, b.lazydata), False)
+  def __lt__(self, x): return self._compare(mlops.less, x)
+  def __gt__(self, x): return self._compare(mlops.less, x, True)
+  def __le__(self, x): return self._compare(mlops.less_equal, x)
+  def __ge__(self, x): return self._compare(mlops.less_equal, x, True)
+  def __eq__(self, x): return NotImplemented if x is None or isinstance(x, str) else self._compare(mlops.equal, x)
+  def __ne__(self, x): return NotImplemented if x is None or isinstance(x, str) else self._compare(mlops.equal, x)._reversed()
+
+  # *** networks and losses ***
+
+  def sequential(self, ll: Iterable) -> Tensor:
+    """The callables applied one after the other."""
+    x = self
+    for f in ll: x = f(x)
+    return x
+  def layernorm(self, axis=-1, eps: Number = 1e-5) -> Tensor:
+    """(self - mean) / sqrt(variance + eps) over the axes (Ba et al., 2016), without weights."""
+    x = self._wide()
+    x = x - x.mean(axis, True)
+    return (x * (x.square().mean(axis, True) + eps).rsqrt()).cast(self._float().dtype)
+  def batchnorm(self, weight: Optional[Tensor], bias: Optional[Tensor], mean: Tensor, invstd: Tensor) -> Tensor:
+    """(self - mean) weight invstd + bias, each of shape (C,) along axis 1 (or a shape that broadcasts); invstd is 1 / sqrt(variance + eps)."""
+    def channels(t: Tensor) -> Tensor: return t.reshape(1, -1, *(1,) * (self.ndim - 2)) if t.ndim == 1 else t
+    x = self - channels(mean)
+    if weight is not None: x = x * channels(weight)
+    x = x * channels(invstd)
+    return x if bias is None else x + channels(bias)
+  def dropout(self, p: Number = 0.5) -> Tensor:
+    """While Tensor.training: zero with probability p, else divided by 1 - p; otherwise self."""
+    if not Tensor.training or p == 0: return self
+    return (Tensor.rand(*self.shape, dtype=dtypes.float32) >= p).where(self * (1 / (1.0 - p)), 0.0)
+  def scaled_dot_product_attention(self, key: Tensor, value: Tensor, attn_mask: Optional[Tensor] = None, dropout_p: Number = 0.0,
+                                   is_causal: bool = False) -> Tensor:
+    """softmax(self key^T / sqrt(d) + mask) value over the last axis (Vaswani et al., 2017). A bool mask keeps what is True; is_causal puts a lower
+    triangle in its place."""
+    scores = self.dot(key.transpose(-1, -2)) / math.sqrt(self.shape[-1])
+    if is_causal: attn_mask = Tensor.ones(self.shape[-2], key.shape[-2], dtype=dtypes.bool).tril()
+    if attn_mask is not None: scores = attn_mask.where(scores, -math.inf) if attn_mask.dtype == dtypes.bool else scores + attn_mask
+    return scores.softmax(-1).dropout(dropout_p).dot(value)
+  def binary_crossentropy(self, y: Tensor) -> Tensor:
+    """The mean of -y log(self) - (1 - y) log(1 - self) for probabilities self."""
+    return (-y * self.log() - (1 - y) * (1 - self).log()).mean()
+  def binary_crossentropy_logits(self, y: Tensor) -> Tensor:
+    """binary_crossentropy of sigmoid(self), without forming it."""
+    return (self.softplus() - y * self).mean()
+  def sparse_categorical_crossentropy(self, Y: Tensor, ignore_index: int = -1) -> Tensor:
+    """The mean of -log_softmax(self)[..., Y] over the class numbers Y != ignore_index, NaN if there is none. self: (..., C), Y: (...) of any dtype.
+    The labels are computed at once. ValueError for another shape, IndexError for a class that is not in 0 ... C-1."""
+    C = self.shape[-1]
+    if Y.shape != self.shape[:-1]: raise ValueError(f"labels of shape {Y.shape} for logits of shape {self.shape}")
+    labels = Tensor._positions(Y).astype(np.int64)
+    counted = labels != ignore_index
+    if ((labels < 0) | (labels >= C))[counted].any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
+    hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1)[..., None].astype(np.int32))
+    return hot.where(self.log_softmax(-1), 0).sum() / -float(counted.sum())

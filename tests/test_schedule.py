@@ -1,0 +1,139 @@
+"""How graphs are cut into kernels: the number of kernels of well-known graphs, and what each of them computes."""
+import numpy as np
+import pytest
+from teenygrad import Tensor, _engine
+from teenygrad.nn.optim import Adam
+
+def tensor(*shape, requires_grad=None):
+  data = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+  return Tensor(data, requires_grad=requires_grad)
+
+def kernels(*tensors): return _engine.schedule([t.lazydata for t in tensors])
+def kinds(*tensors): return [item.kind for item in kernels(*tensors)]
+
+def chain(x, n):
+  for i in range(n): x = x.exp() if i % 2 else x * 0.5
+  return x
+
+class TestElementwise:
+  def test_chain_of_20_is_one_kernel(self):
+    (item,) = kernels(chain(tensor(64, 128), 20))
+    assert item.kind == "MAP" and item.shape == (64, 128) and item.inputs == 1
+
+  def test_broadcast_cast_pad_and_movement_fuse(self):
+    x, row = tensor(6, 8), tensor(8)
+    assert kinds((x + row).half().pad(((1, 1), (0, 2))).permute(1, 0).float().exp()) == ["MAP"]
+
+  def test_concatenation_is_one_kernel(self):
+    x = tensor(6, 8)
+    assert kinds(x.cat(x * 2, x.exp(), dim=1)) == ["MAP"]
+
+  def test_functions_of_the_index_read_nothing(self):
+    for t in (Tensor.arange(100), Tensor.eye(7), Tensor.rand(5, 5)):
+      (item,) = kernels(t)
+      assert item.kind == "MAP" and item.inputs == 0
+
+  def test_a_view_of_realized_data_needs_no_kernel(self):
+    assert kernels(tensor(6, 8).permute(1, 0).pad(((1, 1), (0, 0)))[2:5]) == []
+
+  def test_reading_a_part_computes_that_part(self):
+    (item,) = kernels(tensor(1000, 100).exp()[3:5])
+    assert item.shape == (2, 100)
+
+  def test_cheap_values_are_computed_again_expensive_ones_stored(self):
+    x = tensor(256, 256)
+    cheap, expensive = x * 2, x.exp().sin().exp().sin().exp().log()
+    assert kinds(cheap.sum(0), cheap.sum(1)) == ["REDUCE"] * 2
+    assert sorted(kinds(expensive.sum(0), expensive.sum(1))) == ["MAP", "REDUCE", "REDUCE"]
+
+  def test_a_diamond_is_linear(self):
+    x = tensor(4, 4)
+    for _ in range(60): x = x + x
+    assert len(kernels(x)) == 1
+    np.testing.assert_array_equal(x.numpy(), tensor(4, 4).numpy() * np.float32(2) ** 60)
+
+  def test_long_chains_are_cut(self):
+    items = kernels(chain(tensor(8), 2000))
+    assert 2 <= len(items) <= 20
+
+class TestReduce:
+  def test_elementwise_work_joins_a_reduction_on_both_sides(self):
+    (item,) = kernels((tensor(32, 64) * 2).exp().sum(1).log() + 1)
+    assert item.kind == "REDUCE" and item.shape == (32,) and item.reduced == (64,)
+
+  @pytest.mark.parametrize("function, count", [("softmax", 3), ("log_softmax", 3), ("layernorm", 3), ("mean", 1), ("std", 2)])
+  def test_rows(self, function, count): assert len(kernels(getattr(tensor(64, 128), function)(axis=-1))) == count
+
+  def test_pooling_is_one_kernel(self):
+    x = tensor(2, 3, 16, 16)
+    for pooled in (x.max_pool2d(), x.avg_pool2d(), x.max_pool2d((3, 3), stride=2)): assert kinds(pooled) == ["REDUCE"]
+
+  def test_a_reduction_with_two_readers_is_stored_once(self):
+    total = tensor(64, 64).exp().sum(1, keepdim=True)
+    assert kinds(tensor(64, 64) / total, tensor(64, 64) * total) == ["REDUCE", "MAP", "MAP"]
+
+class TestContraction:
+  def test_linear_layer_with_bias_and_relu_is_one_kernel(self):
+    (item,) = kernels((tensor(64, 128).dot(tensor(128, 32)) + tensor(32)).relu())
+    assert item.kind == "CONTRACT" and item.shape == (64, 32) and item.reduced == (128,) and item.inputs == 3
+
+  @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2}, {"dilation": 2}, {"padding": (2, 1), "stride": 2}])
+  def test_convolution_is_one_kernel(self, options):
+    x, w, b = tensor(2, 6, 16, 16), tensor(4, 6, 3, 3), tensor(4)
+    assert kinds(x.conv2d(w, b, **options).relu()) == ["CONTRACT"]
+
+  def test_grouped_convolution(self): assert kinds(tensor(2, 6, 16, 16).conv2d(tensor(4, 3, 3, 3), groups=2)) == ["CONTRACT"]
+
+  def test_gradients_of_a_convolution_are_contractions(self):
+    x, w = tensor(2, 6, 16, 16, requires_grad=True), tensor(4, 6, 3, 3, requires_grad=True)
+    incoming = tensor(2, 4, 14, 14)
+    (x.conv2d(w) * incoming).sum().backward()
+    assert kinds(x.grad) == ["MAP", "CONTRACT"] and kinds(w.grad) == ["MAP", "CONTRACT"]  # MAP: 1 * incoming
+
+  def test_whatever_order_builds_it(self):
+    a, b = tensor(20, 30), tensor(30, 40)
+    by_hand = (b.permute(1, 0).reshape(1, 40, 30) * a.reshape(20, 1, 30)).sum(2)
+    transposed = (a.permute(1, 0).reshape(30, 20, 1) * b.reshape(30, 1, 40)).sum(0)
+    for product in (by_hand, transposed): assert kinds(product) == ["CONTRACT"]
+    np.testing.assert_allclose(by_hand.numpy(), transposed.numpy(), rtol=0, atol=1e-5)
+
+  def test_a_product_without_reuse_is_a_reduction(self):
+    assert kinds((tensor(100, 100) * tensor(100, 100)).sum()) == ["REDUCE"]
+    assert kinds(tensor(100, 100).dot(tensor(100))) == ["REDUCE"]
+
+class TinyConvNet:
+  def __init__(self):
+    self.c1, self.c2, self.l1 = tensor(8, 1, 3, 3), tensor(16, 8, 3, 3), tensor(400, 10)
+  def __call__(self, x):
+    x = x.reshape(-1, 1, 28, 28).conv2d(self.c1).relu().max_pool2d().conv2d(self.c2).relu().max_pool2d()
+    return x.reshape(x.shape[0], -1).dot(self.l1).log_softmax()
+
+class TestMnist:
+  def test_forward(self):
+    assert kinds(TinyConvNet()(tensor(128, 784))) == ["CONTRACT", "REDUCE", "CONTRACT", "REDUCE", "CONTRACT", "REDUCE", "REDUCE", "MAP"]
+
+  def test_training_step(self):
+    """Three contractions forward, five backward (none for the images), whatever else is around them."""
+    net = TinyConvNet()
+    params = [net.c1, net.c2, net.l1]
+    optimizer = Adam(params)
+    net(tensor(128, 784)).sparse_categorical_crossentropy(Tensor(np.arange(128).astype(np.uint8) % 10)).backward()
+    items = kernels(*[p.grad for p in params])
+    assert [item.kind for item in items].count("CONTRACT") == 8
+    assert len(items) == 25
+    optimizer.step()
+    assert kernels(*params) == []
+
+class TestAsData:
+  def test_items_say_what_they_are(self):
+    x = tensor(4, 8)
+    (item,) = (x * 2).sum(1).lazydata.schedule()
+    assert (item.kind, item.shape, item.reduced, item.inputs) == ("REDUCE", (4,), (8,), 1)
+    assert item.text == "REDUCE (4,) over (8,) float32: MUL | SUM"
+    np.testing.assert_allclose(item.target.realized.toCPU().reshape(4), (x.numpy() * 2).sum(1), rtol=1e-6)
+
+  def test_scheduling_computes_nothing(self):
+    y = tensor(4, 8).exp()
+    assert len(kernels(y)) == 1 and len(kernels(y)) == 1
+    y.realize()
+    assert kernels(y) == []
