@@ -288,18 +288,15 @@ class Overlap(Function):
   def backward(self, g: LazyBuffer) -> LazyBuffer: return g.window(self.kernel, self.stride, self.dilation)
 
 class Gather(Function):
-  """out[a, m, r] = x[a, idx[a, m, r], r] for x (A, N, R) and integers idx (A, M, R) in 0 ... N-1; without a gradient for idx."""
-  def hot(self) -> LazyBuffer:
-    """Bool (A, M, N, R): whether the index is that n."""
-    (A, M, R), N = self.idx.shape, self.shape[1]
-    count = LazyBuffer.arange(N, self.idx.dtype).reshape((1, 1, N, 1)).expand((A, M, N, R))
-    return equal(self.idx.reshape((A, M, 1, R)).expand((A, M, N, R)), count)
-  def forward(self, x: LazyBuffer, idx: LazyBuffer) -> LazyBuffer:
-    self.idx, self.shape = idx, x.shape
-    A, M, N, R = (hot := self.hot()).shape
-    x = x.reshape((A, 1, N, R)).expand((A, M, N, R))
-    return select(hot, x, x.const(0)).r(ReduceOps.SUM, (A, M, 1, R)).reshape((A, M, R))
-  def backward(self, g: LazyBuffer) -> Tuple[LazyBuffer, None]:
-    A, M, N, R = (hot := self.hot()).shape
-    g = g.reshape((A, M, 1, R)).expand((A, M, N, R))
-    return select(hot, g, g.const(0)).r(ReduceOps.SUM, (A, 1, N, R)).reshape(self.shape), None
+  """x at integer indices along an axis, as LazyBuffer.gather: negative ones count from the end; without a gradient for idx."""
+  def forward(self, x: LazyBuffer, idx: LazyBuffer, axis: int) -> LazyBuffer:
+    self.idx, self.axis, self.shape = idx, axis, x.shape
+    return x.gather(idx, axis)
+  def backward(self, g: LazyBuffer) -> Tuple[LazyBuffer, None]: return g.scatter_add(self.idx, self.axis, self.shape), None
+
+class Cumsum(Function):
+  """Running sums along an axis; the gradient runs backwards."""
+  def forward(self, x: LazyBuffer, axis: int) -> LazyBuffer:
+    self.axis, self.back = axis, tuple(-1 if i == axis else 1 for i in range(len(x.shape)))
+    return x.cumsum(axis)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.stride(self.back).cumsum(self.axis).stride(self.back)

@@ -464,8 +464,8 @@ class Tensor:
     rest = [a for a in range(out.ndim) if a not in axes]
     sizes, tail = [out.shape[a] for a in axes], [out.shape[a] for a in rest]
     flat = np.ravel_multi_index(picks, sizes) if prod(sizes) else np.zeros(picks[0].shape, np.int64)
-    idx = Tensor(np.asarray(flat, dtype=np.int64).reshape(1, -1, 1)).expand(1, flat.size, prod(tail))
-    out = mlops.Gather.apply(out.permute(axes + rest).reshape(1, prod(sizes), prod(tail)), idx).reshape((*flat.shape, *tail))
+    idx = Tensor(np.asarray(flat, dtype=np.int64).reshape(-1, 1)).expand(flat.size, prod(tail))
+    out = mlops.Gather.apply(out.permute(axes + rest).reshape(prod(sizes), prod(tail)), idx, axis=0).reshape((*flat.shape, *tail))
     lead = axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0
     return out.permute([*range(flat.ndim, flat.ndim + lead), *range(flat.ndim), *range(flat.ndim + lead, out.ndim)])
 
@@ -488,9 +488,7 @@ class Tensor:
       f"gather: the index's shape {idx.shape} doesn't fit into {self.shape}"
     if (i := Tensor._positions(idx)).size and not 0 <= i.min() <= i.max() < self.shape[dim]:
       raise IndexError(f"gather: an index from {i.min()} to {i.max()} is out of range for axis {dim} of {self.shape}")
-    A, R = prod(idx.shape[:dim]), prod(idx.shape[dim+1:])
-    x = self.shrink(tuple(None if a == dim else (0, s) for a, s in enumerate(idx.shape))).reshape(A, self.shape[dim], R)
-    return mlops.Gather.apply(x, idx.detach().cast(dtypes.int64).reshape(A, idx.shape[dim], R)).reshape(idx.shape)
+    return mlops.Gather.apply(self, idx.detach().cast(dtypes.int64), axis=dim)
 
   # *** reductions ***
 
@@ -554,15 +552,7 @@ class Tensor:
   def cumsum(self, axis: int = 0) -> Tensor:
     """The sums up to each element along the axis; in the dtype of sum."""
     axis = self._axis(axis)
-    x = self._summable()
-    return x.transpose(axis, -1)._cumsum().transpose(axis, -1) if self.ndim and self.numel() else x.contiguous()
-  def _cumsum(self) -> Tensor:
-    """Along the last axis: sums of windows that end at each element, for long axes in blocks of 32."""
-    n, lead = self.shape[-1], ((0, 0),) * (self.ndim - 1)
-    if n <= 64: return mlops.Window.apply(self.pad((*lead, (n - 1, 0))), kernel=(n,), stride=(1,), dilation=(1,))._reduce(mlops.Sum, -1, False)
-    blocks = self.pad((*lead, (0, -n % 32))).reshape(*self.shape[:-1], -1, 32)._cumsum()
-    before = blocks[..., -1]._cumsum().pad((*lead, (1, 0)))[..., :-1]
-    return (blocks + before.unsqueeze(-1)).flatten(self.ndim - 1)[..., :n]
+    return mlops.Cumsum.apply(self._summable(), axis=axis) if self.ndim else self._summable().contiguous()
   def _tri(self, k: int, upper: bool) -> Tensor:
     """self where column - row >= k (upper) or <= k, else 0."""
     rows, cols = (Tensor.arange(s, dtype=dtypes.int32) for s in self.shape[-2:])

@@ -32,7 +32,8 @@ def graphs():
   mm = a @ b
   yield matmul(x, y).e(BinaryOps.MAX, y.const(10).shrink([(0, 6)])), np.maximum(mm, 10)
   s = matmul(x, y).r(ReduceOps.MAX, (6, 1))
-  yield matmul(x, y).e(BinaryOps.SUB, s.expand((6, 12))).e(UnaryOps.NEG).pad(((1, 0), (0, 2))), np.pad(mm.max(1, keepdims=True) - mm, ((1, 0), (0, 2)))
+  below = matmul(x, y).e(BinaryOps.SUB, s.expand((6, 12)))
+  yield below.e(UnaryOps.NEG).pad(((1, 0), (0, 2))), np.pad(mm.max(1, keepdims=True) - mm, ((1, 0), (0, 2)))
   w = x.window((3, 2), (1, 2), (1, 1))
   views = np.lib.stride_tricks.sliding_window_view(a, (3, 2))[:, ::2]
   yield w.r(ReduceOps.SUM, (4, 4, 1, 1)), views.sum((2, 3), keepdims=True)
@@ -42,7 +43,7 @@ def graphs():
     np.where(np.arange(48).reshape(6, 8) < a, a, 2).astype(np.float32)
   r = LazyBuffer.loadop(LoadOps.RAND, (6, 8), dtypes.float32, "CPU", 3)
   yield add(r.cast(dtypes.int32, True), i).e(BinaryOps.SUB, r.cast(dtypes.int32, True)), np.arange(48, dtype=np.int32).reshape(6, 8)
-  yield total(add(x.permute((1, 0)).stride((-1, 2)).reshape((24,)).contiguous(), LazyBuffer(np.ones(24, np.float32)))), a.T[::-1, ::2].sum().reshape(1) + 24
+  yield total(add(x.permute((1, 0)).stride((-1, 2)).reshape((24,)).contiguous(), ones(24))), a.T[::-1, ::2].sum().reshape(1) + 24
 
 def check_graphs():
   for lb, want in graphs(): np.testing.assert_array_equal(value(lb), want)
@@ -59,8 +60,9 @@ def test_a_million_operations():
   del x, one
   assert live() == before
 
-@pytest.mark.parametrize("step", [lambda x: add(x, x), lambda x: x.cast(dtypes.float64).cast(dtypes.float32), lambda x: x.permute((1, 0)).contiguous(),
-                                  lambda x: x.r(ReduceOps.MAX, (1, 2)).expand((2, 2)), lambda x: x.cast(dtypes.int32, True).cast(dtypes.float32, True)])
+@pytest.mark.parametrize("step", [
+  lambda x: add(x, x), lambda x: x.cast(dtypes.float64).cast(dtypes.float32), lambda x: x.permute((1, 0)).contiguous(),
+  lambda x: x.r(ReduceOps.MAX, (1, 2)).expand((2, 2)), lambda x: x.cast(dtypes.int32, True).cast(dtypes.float32, True)])
 def test_deep_graphs_that_never_run(step):
   before = live()
   x = ones(2, 2)
@@ -129,7 +131,7 @@ def test_threads():
   """Each thread has graphs of its own, all of them realize parts of shared ones."""
   shared = ones(300, 300)
   parts = [shared]
-  for i in range(24): parts.append(mul(add(parts[-1], shared), parts[-1].const(.5)).pad(((0, 0), (0, 1))).shrink(((0, 300), (0, 300))))
+  for _ in range(24): parts.append(mul(add(parts[-1], shared), parts[-1].const(.5)).pad(((0, 0), (0, 1))).shrink(((0, 300), (0, 300))))
   errors, start = [], threading.Barrier(6)
   def work(seed):
     try:
@@ -248,8 +250,9 @@ def test_arrays_of_any_layout():
   misaligned = np.frombuffer(b"x" + a.tobytes(), np.uint8)[1:].view(np.int32).reshape(a.shape)
   frozen = a.copy()
   frozen.flags.writeable = False
-  for v in (a[::-1, ::2, ::-3], a.T, a.astype(">i4"), misaligned, frozen, np.asfortranarray(a), a[:, :0], np.broadcast_to(a[0], (6, 4, 5)), a[1, 2, 3, ...],
-            np.ma.masked_array(a, a > 5), a.view(np.matrix) if a.ndim == 2 else a, np.zeros((1,)*32), a.astype(np.longlong), a.astype(">f8"), a.astype(">f2")):
+  for v in (a[::-1, ::2, ::-3], a.T, a.astype(">i4"), misaligned, frozen, np.asfortranarray(a), a[:, :0], np.broadcast_to(a[0], (6, 4, 5)),
+            a[1, 2, 3, ...], np.ma.masked_array(a, a > 5), a[0].view(np.matrix), np.zeros((1,)*32), a.astype(np.longlong), a.astype(">f8"),
+            a.astype(">f2")):
     got = value(LazyBuffer(v))
     assert got.shape == v.shape and got.dtype == np.dtype(v.dtype).newbyteorder("=") and type(got) is np.ndarray
     np.testing.assert_array_equal(got, np.asarray(v))
@@ -272,13 +275,14 @@ class Liar:
 def hostile():
   liar = [2, 3]
   liar[0] = Liar(liar)
-  return [None, 1.5, "ab", b"12", 2**63, -2**63, -2**63 - 1, 2**200, -1, True, (), (2**63,), (2**62, 2**62), (2**31,)*3, (-1, -1), (1,)*33, [1]*40, (None,), (1.0,),
-          (x for x in (2, 3)), iter([Raising()]), Raising(), [Raising()], liar, {1: 2}, object(), np.array([2, 3]), np.array(3), np.float32(2), float("nan"), 1e400,
-          float("inf"), ((0, 1), (0, 1)), ((1, 2), None), ((0, 2**63), (0, 0)), ((-2**63, 2**63-1),)*2, ((0, 1, 2),), ((Raising(), 0),), [[0, 1], [2**62, 2**62]],
-          dtypes.float32, BinaryOps.ADD, UnaryOps.NOOP, MovementOps.PAD, LoadOps.RAND, ReduceOps.SUM, LazyBuffer, _engine, np.zeros((2, 3), np.float32),
-          ones(2, 3), ones(0), "\udc80", [2, "3"], range(2), {"float32": 1}]
+  return [None, 1.5, "ab", b"12", 2**63, -2**63, -2**63 - 1, 2**200, -1, True, (), (2**63,), (2**62, 2**62), (2**31,)*3, (-1, -1), (1,)*33,
+          [1]*40, (None,), (1.0,), (x for x in (2, 3)), iter([Raising()]), Raising(), [Raising()], liar, {1: 2}, object(), np.array([2, 3]),
+          np.array(3), np.float32(2), float("nan"), float("inf"), ((0, 1), (0, 1)), ((1, 2), None), ((0, 2**63), (0, 0)),
+          ((-2**63, 2**63-1),)*2, ((0, 1, 2),), ((Raising(), 0),), [[0, 1], [2**62, 2**62]], dtypes.float32, BinaryOps.ADD, UnaryOps.NOOP,
+          MovementOps.PAD, LoadOps.RAND, ReduceOps.SUM, LazyBuffer, _engine, np.zeros((2, 3), np.float32), ones(2, 3), ones(0), "\udc80",
+          [2, "3"], range(2), {"float32": 1}]
 
-ALLOWED = (TypeError, ValueError, IndexError, OverflowError, NotImplementedError, AssertionError, ZeroDivisionError, MemoryError, AttributeError, RuntimeError)
+ALLOWED = (TypeError, ValueError, IndexError, OverflowError, NotImplementedError, AssertionError, ZeroDivisionError, MemoryError)
 
 def attack(fn, *args):
   try: result = fn(*args)
@@ -328,9 +332,8 @@ def test_hostile_arguments_of_switches():
   check_graphs()
 
 def test_arrays_without_a_counterpart():
-  for a in (np.zeros(3, object), np.zeros(3, complex), np.zeros(3, "S3"), np.zeros(3, "U3"), np.zeros(3, "M8[s]"), np.zeros(3, "m8[s]"), np.zeros(3, [("a", "f4")]),
-            np.zeros(3, np.longdouble), np.zeros(3, "V4")):
-    pytest.raises(TypeError, LazyBuffer, a)
+  for dtype in (object, complex, "c8", "S3", "U3", "M8[s]", "m8[s]", [("a", "f4")], "V4", "(2,)f4,i4", np.longdouble):
+    if np.dtype(dtype) != np.float64: pytest.raises(TypeError, LazyBuffer, np.zeros(3, dtype))
 
 def test_sizes_that_no_machine_has():
   one = ones(1)
