@@ -115,18 +115,13 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {
                  in->code == TG_I_OP ? tg_ops[in->op].member : "this conversion", tg_dtypes[from].attribute);
 }
 
-static int source_count(const tg_instr *in) {
-  if (in->code == TG_I_CAST || in->code == TG_I_RANDOM || in->code == TG_I_INDEX || in->code == TG_I_GATHER) return 1;
-  return in->code == TG_I_OP ? tg_ops[in->op].arity : 0;
-}
-
 /* Linear scan. `last[i]` is the last instruction that reads value i (ninstr for the result); `free_reg` is a stack. */
 static void assign_registers(tg_vm *vm, int *last, int *free_reg) {
   const tg_program *p = vm->program;
   int n = p->ninstr, nfree = 0, nreg = 0;
   for (int i = 0; i < n; i++) last[i] = i;
   for (int i = 0; i < n; i++)
-    for (int j = 0; j < source_count(&p->instr[i]); j++) last[p->instr[i].src[j]] = i;
+    for (int j = 0; j < tg_instr_arity(&p->instr[i]); j++) last[p->instr[i].src[j]] = i;
   last[n - 1] = n;
   for (int i = 0; i < n; i++) {
     const tg_instr *in = &p->instr[i];
@@ -139,7 +134,7 @@ static void assign_registers(tg_vm *vm, int *last, int *free_reg) {
      * kernel may work in place, but not over a source of another width */
     for (int after = 0; after < 2; after++) {
       if (after) vm->steps[i].reg = in->code == TG_I_ACC ? -1 : nfree ? free_reg[--nfree] : nreg++;
-      for (int j = 0; j < source_count(in); j++) {
+      for (int j = 0; j < tg_instr_arity(in); j++) {
         int src = in->src[j];
         bool same = tg_itemsize(p->instr[src].dtype) == tg_itemsize(in->dtype);
         if (last[src] != i || same == (after == 1) || vm->steps[src].reg < 0) continue;

@@ -7,6 +7,17 @@
 
 const char *const tg_kernel_kind_name[] = {"MAP", "REDUCE", "CONTRACT", "SCAN", "SCATTER"};
 
+int tg_instr_arity(const tg_instr *in) {
+  switch ((tg_icode)in->code) {
+  case TG_I_OP: return tg_ops[in->op].arity;
+  case TG_I_CAST:
+  case TG_I_RANDOM:
+  case TG_I_INDEX:
+  case TG_I_GATHER: return 1;
+  default: return 0;
+  }
+}
+
 void tg_program_clear(tg_program *p) {
   for (int i = 0; i < p->naccess; i++) tg_view_unref(p->access[i].view);
   tg_free(p->access);

@@ -46,6 +46,8 @@ typedef struct tg_instr {
   tg_scalar value;
 } tg_instr;
 
+int tg_instr_arity(const tg_instr *in); /* how many of src it reads */
+
 typedef struct tg_access {
   int slot; /* index into the kernel's buffers */
   tg_dtype dtype;

@@ -62,9 +62,14 @@ static tg_dtype type_of(const lowering *l, int32_t value) { return (tg_dtype)l->
 
 /* `value`, which holds dtype `from`, as dtype `to`. */
 static tg_status emit_cast(lowering *l, int32_t value, tg_dtype from, tg_dtype to, int32_t *out) {
+  const tg_instr *made = &l->program.instr[value];
   *out = value;
   /* widening 16-bit floats changes nothing: their registers hold float32 */
   if (from == to || (tg_computed(from) == to && tg_computed(from) != from)) return TG_OK;
+  if (to == TG_BOOL && made->code == TG_I_CAST && type_of(l, made->src[0]) == TG_BOOL) { /* a truth value and back */
+    *out = made->src[0];
+    return TG_OK;
+  }
   tg_instr in = {.code = TG_I_CAST, .dtype = (uint8_t)tg_computed(to), .arg = (int32_t)to, .src = {value}};
   return emit(l, in, out);
 }
@@ -241,14 +246,30 @@ static tg_status lower_root(lowering *l, int64_t root, tg_view *view, int32_t *o
   return tg_fail(TG_ERR_INTERNAL, "a node of kind %d can't be the root of a kernel", n->kind);
 }
 
+/* Drops the instructions that the last one does not need, keeping their order. TG_I_ACC stays where it is. */
+static tg_status drop_unused(tg_program *p) {
+  int32_t *place = tg_calloc((size_t)p->ninstr, sizeof *place), kept = 0;
+  if (!place) return tg_fail_memory((size_t)p->ninstr * sizeof *place);
+  place[p->ninstr - 1] = 1;
+  for (int i = p->ninstr - 1; i >= 0; i--)
+    for (int j = 0; place[i] && j < tg_instr_arity(&p->instr[i]); j++) place[p->instr[i].src[j]] = 1;
+  for (int i = 0; i < p->ninstr; i++) {
+    if (!place[i] && p->instr[i].code != TG_I_ACC) continue;
+    tg_instr in = p->instr[i];
+    for (int j = 0; j < tg_instr_arity(&in); j++) in.src[j] = place[in.src[j]];
+    place[i] = kept;
+    p->instr[kept++] = in;
+  }
+  p->ninstr = kept;
+  tg_free(place);
+  return TG_OK;
+}
+
 /* The result must be the last instruction. */
 static tg_status finish(lowering *l, int32_t value, tg_program *out) {
   tg_status status = TG_OK;
-  if (value != l->program.ninstr - 1) {
-    tg_instr in = {.code = TG_I_CAST, .dtype = (uint8_t)type_of(l, value), .arg = type_of(l, value), .src = {value}};
-    status = emit(l, in, &value);
-  }
-  if (!status) {
+  l->program.ninstr = value + 1; /* sources stand before what needs them */
+  if (!(status = drop_unused(&l->program))) {
     *out = l->program;
     memset(&l->program, 0, sizeof l->program);
   }
