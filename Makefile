@@ -40,7 +40,7 @@ ubsan: OPTIONS = UBSAN_OPTIONS=print_stacktrace=1
 # Address randomization is off because ThreadSanitizer can't place its shadow under all of it. A fork while threads
 # run is beyond it: it knows the parent's threads in the child.
 tsan: PRELOAD = $(call preload,libtsan.so)
-tsan: OPTIONS = TSAN_OPTIONS=die_after_fork=0:allocator_may_return_null=1:report_signal_unsafe=0 setarch -R
+tsan: OPTIONS = OMP_NUM_THREADS=1 TSAN_OPTIONS=die_after_fork=0:allocator_may_return_null=1:report_signal_unsafe=0 setarch -R
 tsan: SANITIZER_PYTEST += -k "not fork"
 
 asan ubsan tsan: | $(VENV)

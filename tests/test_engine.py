@@ -153,6 +153,16 @@ def test_mixed_dtypes(op):
     equal(value(got), want.astype(np.int64).astype(got.dtype.np) if want.dtype.kind == "f" and got.dtype.np().dtype.kind in "iu"
           else want.astype(got.dtype.np), (m, n))
 
+def test_mixed_integers_of_full_range():
+  rng = np.random.default_rng(20)
+  for m, n in itertools.permutations(INTS, 2):
+    a, b = numbers(rng, m, 200), numbers(rng, n, 200)
+    if {m, n} & {"uint64"} and np.result_type(a, b).kind == "f": continue  # in float64, of which the ends do not fit back
+    for op in (BinaryOps.ADD, BinaryOps.MUL, BinaryOps.MAX, BinaryOps.CMPLT):
+      got = LazyBuffer(a).e(op, LazyBuffer(b))
+      x, y = (v.astype(np.result_type(a, b)) for v in (a, b))
+      equal(value(got), BINARY[op](x, y).astype(got.dtype.np), (op, m, n))
+
 def test_integer_division():
   for name in INTS:
     info = np.iinfo(name)
@@ -301,6 +311,7 @@ def test_reductions_of_nothing():
     equal(value(lb.r(ReduceOps.SUM, (3, 1, 2))), np.zeros((3, 1, 2), name))
     equal(value(lb.r(ReduceOps.SUM, (1, 1, 1))), np.zeros((1, 1, 1), name))
     equal(value(lb.r(ReduceOps.MAX, (1, 0, 2))), np.zeros((1, 0, 2), name))
+    equal(value(LazyBuffer(np.zeros((0, 0), name)).r(ReduceOps.MAX, (1, 0))), np.zeros((1, 0), name))
     for new in ((3, 1, 2), (1, 1, 1)): pytest.raises(ValueError, lb.r, ReduceOps.MAX, new)
 
 def test_maximum_with_nan(isa):
@@ -371,6 +382,69 @@ def test_constants_arange_empty():
   equal(value(load(LoadOps.CONST, (), dtypes.uint64, 2**64 - 1)), np.array(2**64 - 1, np.uint64))
   for op in (LoadOps.FROM, LoadOps.CUSTOM, LoadOps.CONTIGUOUS): pytest.raises(NotImplementedError, load, op, (1,), dtypes.int32)
   pytest.raises(ValueError, load, LoadOps.EMPTY, (2, -1), dtypes.int32)
+
+# ---- running sums, indexed loads, scattered additions ----
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cumsum(name, isa):
+  """Of rows and of columns, of views, of computed values; small whole numbers, exact in float16 up to 2048."""
+  rng = np.random.default_rng(18)
+  for shape in ((1,), (5,), (1025,), (3, 7), (2, 1100), (1100, 2), (3, 4, 70), (0, 3), (3, 0)):
+    a = rng.integers(0, 2, shape).astype(name)
+    moved, v = LazyBuffer(a).permute(tuple(range(a.ndim))[::-1]).stride([-1]), a.T[::-1]
+    for lb, x in ((LazyBuffer(a), a), (moved, v), (moved.pad([(1, 2)] + [(0, 0)]*(a.ndim-1)), np.pad(v, [(1, 2)] + [(0, 0)]*(a.ndim-1)))):
+      for axis in range(-x.ndim, x.ndim):
+        want = np.logical_or.accumulate(x, axis) if name == "bool" else np.cumsum(x, axis, dtype=name)
+        equal(value(lb.cumsum(axis)), want, (shape, axis))
+        twice = lb.e(BinaryOps.ADD, lb).cumsum(axis)
+        equal(value(twice.e(BinaryOps.MAX, lb)), want if name == "bool" else np.maximum(want*x.dtype.type(2), x), (shape, axis))
+  for axis in (1, -2): pytest.raises(IndexError, LazyBuffer(np.zeros(3, name)).cumsum, axis)
+
+def random_index(rng, shape, n, shift=100):
+  """Indices into n, some from the end; the buffer computes them from what is outside: zeros of a padding would be out of range."""
+  a = rng.integers(-n, n, shape)
+  lb = LazyBuffer((a + shift).astype(np.int64))
+  return lb.e(BinaryOps.SUB, lb.const(shift)), a
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gather_and_scatter(name):
+  rng = np.random.default_rng(19)
+  for _ in range(60):
+    shape = rng.integers(1, 6, int(rng.integers(1, 4))).tolist()
+    axis = int(rng.integers(len(shape)))
+    size = [int(rng.integers(0, 9)) if i == axis else int(rng.integers(1, n+1)) for i, n in enumerate(shape)]
+    a = rng.integers(0, 2 if name == "bool" else 5, shape[::-1]).astype(name).T
+    lb = LazyBuffer(a.T.copy()).permute(tuple(range(a.ndim))[::-1])
+    index, i = random_index(rng, size, shape[axis])
+    cut = a[tuple(slice(None) if d == axis else slice(n) for d, n in enumerate(size))]
+    want = np.take_along_axis(cut, i, axis)
+    got = lb.gather(index, axis)
+    equal(value(got), want)
+    pads = [(1, 2)]*a.ndim
+    padded = lb.e(BinaryOps.ADD, lb).gather(index, axis - a.ndim).pad(pads)
+    equal(value(padded.e(BinaryOps.MAX, padded.const(0))), np.pad(want + want, pads))
+    spread, places = np.zeros(shape, name), list(np.ix_(*map(np.arange, size)))
+    places[axis] = i
+    (np.logical_or if name == "bool" else np.add).at(spread, tuple(places), want)
+    equal(value(got.scatter_add(index, axis, shape)), spread)
+    equal(value(got.scatter_add(index, axis, shape).pad(pads).e(BinaryOps.ADD, lb.pad(pads))), np.pad(spread + a, pads))
+
+def test_indices_out_of_range():
+  """Found when computed; nothing changes by that."""
+  a = LazyBuffer(np.arange(12, dtype=np.float32).reshape(3, 4))
+  for bad in (3, -4, 2**31, -2**63, 2**63 - 1):
+    index = LazyBuffer(np.array([[0, 1, bad, 2]]))
+    one, two = a.gather(index, 0), a.e(UnaryOps.NEG)
+    padded, spread = a.gather(index.stride((1, -1)), 0).pad(((0, 1), (0, 0))), LazyBuffer(np.ones((1, 4))).scatter_add(index, 0, (3, 4))
+    for fails in (one, one.r(ReduceOps.SUM, (1, 1)), one.e(BinaryOps.ADD, one), one.cumsum(1), padded, spread):
+      with pytest.raises(IndexError): _engine.realize([two, fails])
+      assert not two.computed and not fails.computed
+    equal(value(two), -value(a))
+  equal(value(a.gather(LazyBuffer(np.array([[0, -3, 2, -1]], np.int8)), 0)), np.array([[0, 1, 10, 11]], np.float32))
+  for dtype in (np.float32, bool): pytest.raises(TypeError, a.gather, LazyBuffer(np.zeros((1, 4), dtype)), 0)
+  for shape in ((1, 5), (4,), (1, 1, 1)): pytest.raises(ValueError, a.gather, LazyBuffer(np.zeros(shape, np.int64)), 0)
+  pytest.raises(ValueError, a.scatter_add, LazyBuffer(np.zeros((1, 4), np.int64)), 0, (3, 4))
+  pytest.raises(IndexError, a.gather, LazyBuffer(np.zeros((1, 4), np.int64)), 2)
 
 # ---- contractions: SUM over MUL of two views ----
 
@@ -520,7 +594,7 @@ def random_graph(seed, steps):
       new = keepdims(a.shape, axes)
       lb, r = lb.r(op, new), (a.max if op is ReduceOps.MAX else a.any if a.dtype == bool else a.sum)(tuple(axes), keepdims=True)
       if new != a.shape: a = r.astype(a.dtype)
-      if rng.random() < .6: lb, a = lb.expand(pool[0][1].shape if len(new) == len(shape) and all(n in (1, m) for n, m in zip(new, shape)) else new), a
+      if rng.random() < .6: lb, a = lb.expand(shape if len(new) == len(shape) and all(n in (1, m) for n, m in zip(new, shape)) else new), a
       a = np.broadcast_to(a, lb.shape)
     elif move < .65:
       to = some(kinds)
@@ -538,13 +612,20 @@ def random_graph(seed, steps):
       same = lb.e(BinaryOps.ADD, lb)
       lb = c.e(TernaryOps.WHERE, lb, same)
       a = np.where(cond != 0, a, a + a).astype(lb.dtype.np)
-    elif move < .92 and a.dtype in (np.float32, np.float64):  # a square times itself
+    elif move < .91 and a.dtype in (np.float32, np.float64):  # a square times itself
       n = a.shape[-1]
       if a.ndim < 2 or a.shape[-2] != n: continue
       lead = a.shape[:-2]
       wide = lb.reshape((*lead, n, n, 1)).expand((*lead, n, n, n)), lb.reshape((*lead, 1, n, n)).expand((*lead, n, n, n))
       lb, a = contract(*wide, {len(lead)+1}).reshape(a.shape), a @ a
-    elif move < .96 and len(pool) > 4:
+    elif move < .94 and a.size:
+      axis = int(rng.integers(a.ndim))
+      index, i = random_index(rng, a.shape, a.shape[axis])
+      lb, a = lb.gather(index, axis), np.take_along_axis(a, i, axis)
+    elif move < .96 and a.dtype != np.float16:
+      axis = int(rng.integers(a.ndim))
+      lb, a = lb.cumsum(axis), np.logical_or.accumulate(a, axis) if a.dtype == bool else np.cumsum(a, axis, dtype=a.dtype)
+    elif move < .97 and len(pool) > 4:
       pool.pop(int(rng.integers(len(pool))))
       continue
     else:

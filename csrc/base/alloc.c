@@ -72,7 +72,7 @@ static bool request_fails(void) {
 void tg_alloc_fail_at(int64_t n, bool forever) {
   int64_t now = atomic_load_explicit(&requests, memory_order_relaxed);
   atomic_store_explicit(&fail_forever, forever, memory_order_relaxed);
-  atomic_store_explicit(&fail_from, n > 0 ? now + n : 0, memory_order_relaxed);
+  atomic_store_explicit(&fail_from, n <= 0 ? 0 : n < INT64_MAX - now ? now + n : INT64_MAX, memory_order_relaxed);
 }
 
 /* Bookkeeping */

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "base/pool.h"
 #include "exec/vm.h"
 #include "exec/walk.h"
@@ -107,14 +108,6 @@ typedef struct item {
   int64_t batch, m0, m, n0, n;
 } item;
 
-static int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); }
-
-static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-
-static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
-
 static char *part(const job *j, const worker *w, int which) { return w->memory + j->at[which]; }
 
 /* ---- operands ---- */
@@ -150,7 +143,7 @@ static tg_view *view_of_groups(const tg_view *v, const dims *group, int ngroup) 
 static double read_cost(const tg_walk *w, int64_t length, bool along_k) {
   double cost = 30.0 / (double)length + (along_k ? 0.3 : 0.1);
   if (w->kind == TG_WALK_RUNS) {
-    int64_t step = w->stride[w->nswept - 1], run = min64(w->shape[w->nswept - 1], length);
+    int64_t step = w->stride[w->nswept - 1], run = tg_min(w->shape[w->nswept - 1], length);
     cost += 10.0 / (double)run + (step >= -1 && step <= 1 ? 0.1 : 0.8);
   }
   return cost;
@@ -168,8 +161,8 @@ static tg_status operand_init(operand *o, const tg_access *access, void *const *
   tg_status status = TG_OK;
   for (int along_k = 0; along_k < 2 && !status; along_k++) {
     dims order[3] = {batch, along_k ? lanes : k, along_k ? k : lanes};
-    int64_t length = min64(order[2].size, along_k ? BLOCK_K : MAX_BLOCK_N);
-    if (length == order[2].size) length = max64(length, min64(length * order[1].size, READ_POINTS));
+    int64_t length = tg_min(order[2].size, along_k ? BLOCK_K : MAX_BLOCK_N);
+    if (length == order[2].size) length = tg_max(length, tg_min(length * order[1].size, READ_POINTS));
     view[along_k] = view_of_groups(access->view, order, 3);
     if (!view[along_k]) status = tg_fail_memory(sizeof(tg_view));
     else status = tg_walk_init(&walk[along_k], view[along_k], 0, access->dtype);
@@ -216,18 +209,18 @@ static void read_rows(const job *j, const worker *w, const operand *o, int64_t f
 
 /* How many rows of n elements, of a whole length `length`, to read at once: a multiple of 4. */
 static int64_t rows_at_once(int64_t n, int64_t length) {
-  return n == length ? min64(max64(READ_POINTS / n / 4, 1) * 4, READ_ROWS) : 4;
+  return n == length ? tg_min(tg_max(READ_POINTS / n / 4, 1) * 4, READ_ROWS) : 4;
 }
 
 static void pack_along_k(const job *j, const worker *w, const operand *o, const piece *p, char *to) {
   const void *rows[READ_ROWS];
-  int64_t padded = round_up(p->lanes, o->unit), most = rows_at_once(p->k, o->k), group = min64(4, o->unit);
+  int64_t padded = tg_round_up(p->lanes, o->unit), most = rows_at_once(p->k, o->k), group = tg_min(4, o->unit);
   for (int64_t lane = 0; lane < padded; lane += most) {
-    int64_t count = min64(most, padded - lane), real = max64(0, min64(count, p->lanes - lane));
+    int64_t count = tg_min(most, padded - lane), real = tg_max(0, tg_min(count, p->lanes - lane));
     if (real) read_rows(j, w, o, p->batch * o->lanes + p->lane + lane, real, p->k0, p->k, rows);
     for (int64_t i = real; i < count; i++) rows[i] = part(j, w, PART_ZEROS);
     for (int64_t i = 0; i < count; i += group) {
-      int64_t panel = (lane + i) / o->width * o->width, width = min64(o->width, padded - panel);
+      int64_t panel = (lane + i) / o->width * o->width, width = tg_min(o->width, padded - panel);
       char *at = to + (size_t)(panel * p->k + lane + i - panel) * j->itemsize;
       j->gemm->interleave(at, width, rows + i, (int)group, p->k);
     }
@@ -237,12 +230,12 @@ static void pack_along_k(const job *j, const worker *w, const operand *o, const 
 static void pack_along_lanes(const job *j, const worker *w, const operand *o, const piece *p, char *to) {
   const void *rows[READ_ROWS];
   size_t size = j->itemsize;
-  int64_t padded = round_up(p->lanes, o->unit), most = rows_at_once(p->lanes, o->lanes);
+  int64_t padded = tg_round_up(p->lanes, o->unit), most = rows_at_once(p->lanes, o->lanes);
   for (int64_t k = 0; k < p->k; k += most) {
-    int64_t count = min64(most, p->k - k);
+    int64_t count = tg_min(most, p->k - k);
     read_rows(j, w, o, p->batch * o->k + p->k0 + k, count, p->lane, p->lanes, rows);
     for (int64_t panel = 0; panel < padded; panel += o->width) {
-      int64_t width = min64(o->width, padded - panel), real = min64(width, p->lanes - panel);
+      int64_t width = tg_min(o->width, padded - panel), real = tg_min(width, p->lanes - panel);
       char *at = to + (size_t)(panel * p->k + k * width) * size;
       for (int64_t i = 0; i < count; i++, at += (size_t)width * size) {
         memcpy(at, (const char *)rows[i] + (size_t)panel * size, (size_t)real * size);
@@ -265,7 +258,7 @@ static void pack(const job *j, const worker *w, const operand *o, const piece *p
 
 static item item_at(const job *j, int64_t index) {
   int64_t m0 = index % j->mblocks * j->mc, n0 = index / j->mblocks % j->nblocks * j->nc;
-  return (item){index / (j->mblocks * j->nblocks), m0, min64(j->mc, j->m - m0), n0, min64(j->nc, j->n - n0)};
+  return (item){index / (j->mblocks * j->nblocks), m0, tg_min(j->mc, j->m - m0), n0, tg_min(j->nc, j->n - n0)};
 }
 
 /* Bytes of a block of sums. */
@@ -274,9 +267,9 @@ static size_t block_bytes(const job *j) { return (size_t)(j->mc * j->nc) * j->it
 /* Packed blocks times each other, into or onto c. */
 static void multiply(const job *j, const item *it, int64_t nk, const char *a, const char *b, char *c, bool accumulate) {
   const tgk_gemm *g = j->gemm;
-  int64_t width = j->b.width, padded = round_up(it->n, g->lanes);
+  int64_t width = j->b.width, padded = tg_round_up(it->n, g->lanes);
   for (int64_t n = 0; n < padded; n += width) {
-    tgk_gemm_fn tile = g->run[min64(width, padded - n) / g->lanes - 1];
+    tgk_gemm_fn tile = g->run[tg_min(width, padded - n) / g->lanes - 1];
     for (int64_t m = 0; m < it->m; m += g->mr)
       tile(nk, a + (size_t)(m * nk) * j->itemsize, b + (size_t)(n * nk) * j->itemsize,
            c + (size_t)(m * j->nc + n) * j->itemsize, j->nc, accumulate);
@@ -302,7 +295,7 @@ static void finish(const job *j, const worker *w, const item *it, int64_t m0, in
       continue;
     }
     for (int64_t done = 0; done < length; done += TG_BLOCK) {
-      int64_t count = min64(TG_BLOCK, length - done);
+      int64_t count = tg_min(TG_BLOCK, length - done);
       char *line = part(j, w, PART_LINE);
       tg_vm_eval_into(j->epilogue, part(j, w, PART_REGISTERS), j->slots, NULL, start + done, count,
                       sums + (size_t)done * j->itemsize, out->dtype, line);
@@ -315,10 +308,10 @@ static void run_item(const job *j, worker *w, int64_t index, int64_t chunk) {
   item it = item_at(j, index);
   char *a = part(j, w, PART_A), *b = part(j, w, PART_B), *c = part(j, w, PART_C);
   if (j->nchunk > 1) c = j->partial + (size_t)(chunk * j->items + index) * block_bytes(j);
-  int64_t first = chunk * j->chunk, last = min64(first + j->chunk, j->k);
+  int64_t first = chunk * j->chunk, last = tg_min(first + j->chunk, j->k);
   if (first == last) memset(c, 0, block_bytes(j));
   for (int64_t k0 = first; k0 < last; k0 += j->kc) {
-    int64_t nk = min64(j->kc, last - k0);
+    int64_t nk = tg_min(j->kc, last - k0);
     pack(j, w, &j->a, &(piece){it.batch, it.m0, it.m, k0, nk}, &w->has_a, a);
     pack(j, w, &j->b, &(piece){it.batch, it.n0, it.n, k0, nk}, &w->has_b, b);
     multiply(j, &it, nk, a, b, c, k0 > first);
@@ -342,7 +335,7 @@ static tg_status item_task(void *context, int64_t task, int index) {
   worker *w = &j->workers[index];
   tg_status status = prepare(j, w);
   if (status) return status;
-  int64_t stop = min64((task + 1) * j->per_task, j->items * j->nchunk);
+  int64_t stop = tg_min((task + 1) * j->per_task, j->items * j->nchunk);
   for (int64_t i = task * j->per_task; i < stop; i++) run_item(j, w, i % j->items, i / j->items);
   return TG_OK;
 }
@@ -354,7 +347,7 @@ static tg_status band_task(void *context, int64_t task, int index) {
   tg_status status = prepare(j, w);
   if (status) return status;
   item it = item_at(j, task / j->bands);
-  int64_t rows = ceil_div(it.m, j->bands), m0 = task % j->bands * rows, m = min64(rows, it.m - m0);
+  int64_t rows = tg_ceil_div(it.m, j->bands), m0 = task % j->bands * rows, m = tg_min(rows, it.m - m0);
   if (m <= 0) return TG_OK;
   char *sums = j->partial + (size_t)(task / j->bands) * block_bytes(j) + (size_t)(m0 * j->nc) * j->itemsize;
   for (int64_t chunk = 1; chunk < j->nchunk; chunk++)
@@ -368,22 +361,22 @@ static tg_status band_task(void *context, int64_t task, int index) {
 
 /* kc and the chunks: by the shape alone. */
 static void plan_sums(job *j) {
-  int64_t outputs = j->batch * round_up(j->m, 8) * round_up(j->n, 16);
-  int64_t want = min64(min64(j->k / CHUNK_K, MAX_CHUNKS / j->batch), MAX_PARTIALS / outputs);
-  j->chunk = max64(j->k, 1);
-  if (want > 1) j->chunk = round_up(ceil_div(j->k, want), BLOCK_K);
-  j->nchunk = max64(ceil_div(j->k, j->chunk), 1);
-  j->kc = ceil_div(j->chunk, ceil_div(j->chunk, BLOCK_K));
+  int64_t outputs = j->batch * tg_round_up(j->m, 8) * tg_round_up(j->n, 16);
+  int64_t want = tg_min(tg_min(j->k / CHUNK_K, MAX_CHUNKS / j->batch), MAX_PARTIALS / outputs);
+  j->chunk = tg_max(j->k, 1);
+  if (want > 1) j->chunk = tg_round_up(tg_ceil_div(j->k, want), BLOCK_K);
+  j->nchunk = tg_max(tg_ceil_div(j->k, j->chunk), 1);
+  j->kc = tg_ceil_div(j->chunk, tg_ceil_div(j->chunk, BLOCK_K));
 }
 
 /* mc and nc: as large as the caches like, smaller if the workers would run out of items. */
 static void plan_blocks(job *j) {
   const tgk_gemm *g = j->gemm;
   int64_t size = (int64_t)j->itemsize * j->kc;
-  int64_t most_m = min64(MAX_BLOCK_M, BLOCK_AB_BYTES / size), mblocks = ceil_div(j->m, most_m);
-  int64_t rows = min64(j->m, most_m);
-  int64_t most_n = min64(min64(MAX_BLOCK_N, BLOCK_AB_BYTES / size), BLOCK_C_BYTES / ((int64_t)j->itemsize * rows));
-  int64_t nblocks = ceil_div(j->n, most_n);
+  int64_t most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / size), mblocks = tg_ceil_div(j->m, most_m);
+  int64_t rows = tg_min(j->m, most_m);
+  int64_t most_n = tg_min(tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / size), BLOCK_C_BYTES / ((int64_t)j->itemsize * rows));
+  int64_t nblocks = tg_ceil_div(j->n, most_n);
   double work = (double)j->batch * (double)j->m * (double)j->n * (double)j->k;
   double want = tg_pool_size() == 1 ? 1 : tg_pool_size() * 4;
   if (want > work / (4 * MIN_TASK_WORK)) want = work / (4 * MIN_TASK_WORK);
@@ -394,21 +387,21 @@ static void plan_blocks(job *j) {
     else if (can_n) nblocks *= 2;
     else break;
   }
-  j->mc = round_up(ceil_div(j->m, mblocks), g->mr);
-  j->nc = round_up(ceil_div(j->n, nblocks), g->lanes);
-  j->mblocks = ceil_div(j->m, j->mc);
-  j->nblocks = ceil_div(j->n, j->nc);
+  j->mc = tg_round_up(tg_ceil_div(j->m, mblocks), g->mr);
+  j->nc = tg_round_up(tg_ceil_div(j->n, nblocks), g->lanes);
+  j->mblocks = tg_ceil_div(j->m, j->mc);
+  j->nblocks = tg_ceil_div(j->n, j->nc);
   j->items = j->batch * j->mblocks * j->nblocks;
   /* a task is several items if they are small: multiplying, packing and finishing all count */
   double mc = (double)j->mc, nc = (double)j->nc;
-  double item_work = (mc * nc + 16 * (mc + nc)) * (double)min64(j->k, j->chunk) + 16 * mc * nc;
-  j->per_task = max64(1, (int64_t)(MIN_TASK_WORK / item_work));
-  j->bands = min64(j->mc, ceil_div(j->mc * j->nc * j->nchunk, 1 << 16));
+  double item_work = (mc * nc + 16 * (mc + nc)) * (double)tg_min(j->k, j->chunk) + 16 * mc * nc;
+  j->per_task = tg_max(1, (int64_t)(MIN_TASK_WORK / item_work));
+  j->bands = tg_min(j->mc, tg_ceil_div(j->mc * j->nc * j->nchunk, 1 << 16));
 }
 
 static void plan_scratch(job *j) {
-  int64_t length = max64(max64(j->mc, j->nc), j->kc);
-  int64_t points = max64(4 * length, min64(READ_POINTS, max64(j->mc, j->nc) * j->kc));
+  int64_t length = tg_max(tg_max(j->mc, j->nc), j->kc);
+  int64_t points = tg_max(4 * length, tg_min(READ_POINTS, tg_max(j->mc, j->nc) * j->kc));
   size_t size = j->itemsize;
   size_t bytes[PARTS] = {
       [PART_A] = (size_t)(j->mc * j->kc) * size,
@@ -473,7 +466,7 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
       goto done;
     }
   }
-  status = tg_pool_run(item_task, j, ceil_div(j->items * j->nchunk, j->per_task));
+  status = tg_pool_run(item_task, j, tg_ceil_div(j->items * j->nchunk, j->per_task));
   if (!status && j->nchunk > 1) status = tg_pool_run(band_task, j, j->items * j->bands);
   if (!status && j->epilogue) status = tg_vm_status(j->epilogue);
 done:

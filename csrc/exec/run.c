@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "base/pool.h"
 #include "exec/contract.h"
 #include "exec/sequence.h"
@@ -31,16 +32,6 @@
 #define MAX_LEVELS 48
 #define FOLD_RUN 32 /* blocks a column accumulates before its sum moves up a level */
 
-static int64_t product(const int64_t *shape, int n) {
-  int64_t size = 1;
-  for (int i = 0; i < n; i++) size *= shape[i];
-  return size;
-}
-
-static int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b != 0); }
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* a * b * c of non-negative numbers, cut at INT64_MAX: a cost, not a size. */
 static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
   int64_t total;
@@ -50,16 +41,9 @@ static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
 
 /* Points a task covers: a multiple of `unit`, worth the hand-over, leaving several tasks a worker. */
 static int64_t task_points(int64_t points, int64_t unit, int64_t cost) {
-  int64_t least = ceil_div(ceil_div(MIN_TASK_COST, cost), unit) * unit;
-  int64_t share = ceil_div(ceil_div(points, (int64_t)tg_pool_size() * 4), unit) * unit;
+  int64_t least = tg_ceil_div(tg_ceil_div(MIN_TASK_COST, cost), unit) * unit;
+  int64_t share = tg_ceil_div(tg_ceil_div(points, (int64_t)tg_pool_size() * 4), unit) * unit;
   return share > least ? share : least;
-}
-
-static void unflatten(int64_t flat, const int64_t *shape, int n, int64_t *idx) {
-  for (int i = n - 1; i >= 0; i--) {
-    idx[i] = flat % shape[i];
-    flat /= shape[i];
-  }
 }
 
 static void advance(const int64_t *shape, int n, int64_t *idx) {
@@ -99,24 +83,24 @@ static tg_status map_task(void *context, int64_t task, int worker) {
   const tg_access *out = &job->kernel->out;
   size_t itemsize = tg_itemsize(out->dtype);
   char *scratch = workspace_of(&job->scratch, worker);
-  int64_t none = 0, stop = min64((task + 1) * job->per_task, job->points);
+  int64_t none = 0, stop = tg_min((task + 1) * job->per_task, job->points);
   tg_vm_prepare(job->vm, scratch);
   for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK)
-    tg_vm_eval_into(job->vm, scratch, job->slots, &none, start, min64(TG_BLOCK, stop - start), NULL, out->dtype,
+    tg_vm_eval_into(job->vm, scratch, job->slots, &none, start, tg_min(TG_BLOCK, stop - start), NULL, out->dtype,
                     (char *)job->slots[out->slot] + (size_t)start * itemsize);
   return TG_OK;
 }
 
 static tg_status run_map(const tg_kernel *k, void *const *slots) {
   tg_vm *vm = NULL;
-  map_job job = {.kernel = k, .slots = slots, .points = product(k->shape, k->nout)};
+  map_job job = {.kernel = k, .slots = slots, .points = tg_product(k->shape, k->nout)};
   if (!job.points) return TG_OK;
   tg_status status = tg_vm_compile(&k->body, 0, &vm);
   if (status) return status;
   job.vm = vm;
   if ((status = workspace_init(&job.scratch, tg_vm_scratch_size(vm)))) goto done;
   job.per_task = task_points(job.points, TG_BLOCK, tg_vm_cost(vm));
-  status = tg_pool_run(map_task, &job, ceil_div(job.points, job.per_task));
+  status = tg_pool_run(map_task, &job, tg_ceil_div(job.points, job.per_task));
   if (!status) status = tg_vm_status(vm);
 done:
   tg_block_free(job.scratch.memory, job.scratch.total);
@@ -179,8 +163,7 @@ static int level_count(int64_t blocks) {
 }
 
 static void fill_identity(const reduce_job *job, char *to, int64_t n) {
-  size_t s = job->itemsize;
-  tgk.strided[s == 1 ? 0 : s == 2 ? 1 : s == 4 ? 2 : 3](to, &job->identity, 0, (size_t)n);
+  tgk.strided[tg_log2_itemsize(job->kernel->reduced)](to, &job->identity, 0, (size_t)n);
 }
 
 /* Rows: outputs [first, first + n), reduced points [r0, r1), into acc. */
@@ -188,14 +171,14 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
                         char *acc) {
   const tg_kernel *k = job->kernel;
   int64_t idx[TG_MAX_DIMS];
-  uint64_t small[MAX_LEVELS];
-  unflatten(first, k->shape, k->nout, idx);
+  tg_element small[MAX_LEVELS];
+  tg_unflatten(first, k->shape, k->nout, idx);
   fill_identity(job, acc, n);
   for (int64_t i = 0; i < n; i++, advance(k->shape, k->nout, idx)) {
     counter c = {.job = job, .width = 1};
     for (int level = 0; level < MAX_LEVELS; level++) c.level[level] = (char *)&small[level];
     for (int64_t r = r0; r < r1; r += TG_BLOCK) {
-      int64_t count = min64(TG_BLOCK, r1 - r);
+      int64_t count = tg_min(TG_BLOCK, r1 - r);
       const void *block = tg_vm_eval(job->body, scratch, job->slots, idx, r, count, NULL);
       char *to = counter_next(&c);
       memcpy(to, &job->identity, job->itemsize);
@@ -212,15 +195,15 @@ static void reduce_columns(const reduce_job *job, char *scratch, char *levels, i
   const tg_kernel *k = job->kernel;
   int64_t idx[TG_MAX_DIMS];
   counter c = {.job = job, .width = n};
-  for (int level = 0; level < level_count(ceil_div(job->chunk, FOLD_RUN)); level++)
+  for (int level = 0; level < level_count(tg_ceil_div(job->chunk, FOLD_RUN)); level++)
     c.level[level] = levels + (size_t)level * job->block_bytes;
   fill_identity(job, acc, n);
   if (r0 >= r1) return; /* an empty reduction */
-  unflatten(r0, k->shape + k->nout, k->nred, idx);
+  tg_unflatten(r0, k->shape + k->nout, k->nred, idx);
   for (int64_t r = r0; r < r1;) {
     char *to = counter_next(&c);
     fill_identity(job, to, n);
-    for (int64_t stop = min64(r + FOLD_RUN, r1); r < stop; r++, advance(k->shape + k->nout, k->nred, idx))
+    for (int64_t stop = tg_min(r + FOLD_RUN, r1); r < stop; r++, advance(k->shape + k->nout, k->nred, idx))
       job->combine(to, to, tg_vm_eval(job->body, scratch, job->slots, idx, first, n, NULL), (size_t)n);
     counter_add(&c);
   }
@@ -240,8 +223,8 @@ static tg_status reduce_task(void *context, int64_t task, int worker) {
   char *body = workspace_of(&job->scratch, worker), *epilogue = body + job->body_bytes;
   char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->block_bytes;
   int64_t first = task / job->nchunk * job->per_task, chunk = task % job->nchunk;
-  int64_t n = min64(job->per_task, job->nout - first);
-  int64_t r0 = chunk * job->chunk, r1 = min64(r0 + job->chunk, job->nred);
+  int64_t n = tg_min(job->per_task, job->nout - first);
+  int64_t r0 = chunk * job->chunk, r1 = tg_min(r0 + job->chunk, job->nred);
   if (job->partial) acc = job->partial + (size_t)(chunk * job->nout + first) * job->itemsize;
   tg_vm_prepare(job->body, body);
   if (job->kernel->reduced_first) reduce_columns(job, body, levels, first, n, r0, r1, acc);
@@ -257,7 +240,7 @@ static tg_status reduce_task(void *context, int64_t task, int worker) {
 static tg_status combine_task(void *context, int64_t task, int worker) {
   const reduce_job *job = context;
   char *epilogue = workspace_of(&job->scratch, worker) + job->body_bytes;
-  int64_t first = task * TG_BLOCK, n = min64(TG_BLOCK, job->nout - first);
+  int64_t first = task * TG_BLOCK, n = tg_min(TG_BLOCK, job->nout - first);
   char *base = job->partial + (size_t)first * job->itemsize;
   size_t row = (size_t)job->nout * job->itemsize;
   for (int64_t step = 1; step < job->nchunk; step *= 2)
@@ -273,19 +256,19 @@ static tg_status combine_task(void *context, int64_t task, int worker) {
 static void split_reduce(reduce_job *job, int64_t cost) {
   int64_t want = total_cost(job->nout, job->nred, cost) / (MIN_TASK_COST * 4); /* tasks worth having */
   if (want > 64) want = 64;
-  job->per_task = min64(job->nout, TG_BLOCK);
-  int64_t blocks = ceil_div(job->nout, job->per_task);
+  job->per_task = tg_min(job->nout, TG_BLOCK);
+  int64_t blocks = tg_ceil_div(job->nout, job->per_task);
   if (!job->kernel->reduced_first) {
-    int64_t rows = task_points(job->nout, 1, total_cost(1, job->nred, cost) + 1);
-    job->per_task = min64(job->per_task, rows);
+    int64_t rows = task_points(job->nout, 1, tg_max(1, total_cost(1, job->nred, cost)));
+    job->per_task = tg_min(job->per_task, rows);
     blocks = job->nout;
   }
   job->nchunk = 1;
   job->chunk = job->nred;
   if (blocks < want && blocks < 16 && job->nred > 4 * FOLD_RUN) {
     int64_t unit = job->kernel->reduced_first ? FOLD_RUN : TG_BLOCK;
-    job->chunk = ceil_div(ceil_div(job->nred, ceil_div(want, blocks)), unit) * unit;
-    job->nchunk = ceil_div(job->nred, job->chunk);
+    job->chunk = tg_ceil_div(tg_ceil_div(job->nred, tg_ceil_div(want, blocks)), unit) * unit;
+    job->nchunk = tg_ceil_div(job->nred, job->chunk);
   }
 }
 
@@ -303,9 +286,9 @@ static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIG
 static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   tg_vm *body = NULL, *epilogue = NULL;
   bool sum = k->reduce == TG_OP_REDUCE_SUM;
-  reduce_job job = {.kernel = k, .slots = slots, .nout = product(k->shape, k->nout)};
+  reduce_job job = {.kernel = k, .slots = slots, .nout = tg_product(k->shape, k->nout)};
   size_t partial_bytes = 0;
-  job.nred = product(k->shape + k->nout, k->nred);
+  job.nred = tg_product(k->shape + k->nout, k->nred);
   if (!job.nout) return TG_OK;
   tg_status status = tg_vm_compile(&k->body, k->reduced_first ? k->nred : k->nout, &body);
   if (!status) status = tg_vm_compile(&k->epilogue, 0, &epilogue);
@@ -320,7 +303,7 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   job.body_bytes = aligned(tg_vm_scratch_size(body));
   job.epilogue_bytes = aligned(tg_vm_scratch_size(epilogue));
   job.block_bytes = aligned(TG_BLOCK * job.itemsize);
-  int levels = k->reduced_first ? level_count(ceil_div(job.chunk, FOLD_RUN)) : 0;
+  int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
   if ((status = workspace_init(&job.scratch,
                                job.body_bytes + job.epilogue_bytes + job.block_bytes * (size_t)(levels + 1))))
     goto done;
@@ -331,13 +314,13 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
       goto done;
     }
   }
-  int64_t ntask = ceil_div(job.nout, job.per_task) * job.nchunk;
+  int64_t ntask = tg_ceil_div(job.nout, job.per_task) * job.nchunk;
   if (total_cost(job.nout, job.nred, tg_vm_cost(body)) < MIN_TASK_COST) { /* too small to hand over */
     for (int64_t task = 0; task < ntask && !status; task++) status = reduce_task(&job, task, 0);
   } else {
     status = tg_pool_run(reduce_task, &job, ntask);
   }
-  if (!status && job.partial) status = tg_pool_run(combine_task, &job, ceil_div(job.nout, TG_BLOCK));
+  if (!status && job.partial) status = tg_pool_run(combine_task, &job, tg_ceil_div(job.nout, TG_BLOCK));
   if (!status) status = tg_vm_status(body);
   if (!status) status = tg_vm_status(epilogue);
 done:
@@ -348,11 +331,34 @@ done:
   return status;
 }
 
+/* No infinity or NaN among the elements: their exponent bits are all ones. */
+static bool is_finite(const void *memory, tg_dtype dtype, int64_t n) {
+  bool special = false;
+  if (tg_itemsize(dtype) == 2) {
+    uint16_t exponent = dtype == TG_F16 ? 0x7c00 : 0x7f80;
+    for (int64_t i = 0; i < n; i++) special |= (((const uint16_t *)memory)[i] & exponent) == exponent;
+  } else if (dtype == TG_F32) {
+    for (int64_t i = 0; i < n; i++) special |= (((const uint32_t *)memory)[i] & 0x7f800000u) == 0x7f800000u;
+  } else {
+    const uint64_t exponent = (uint64_t)0x7ff << 52;
+    for (int64_t i = 0; i < n; i++) special |= (((const uint64_t *)memory)[i] & exponent) == exponent;
+  }
+  return !special;
+}
+
+static tg_status run_contraction(const tg_kernel *k, void *const *slots) {
+  for (int j = 0; j < 2; j++) {
+    const tg_unmasked *u = &k->unmasked[j];
+    if (u->elements && !is_finite(slots[u->slot], u->dtype, u->elements)) return run_reduce(k->exact, slots);
+  }
+  return tg_contract_run(k, slots);
+}
+
 tg_status tg_run_kernel(const tg_kernel *kernel, void *const *slots) {
   switch (kernel->kind) {
   case TG_KERNEL_MAP: return run_map(kernel, slots);
   case TG_KERNEL_REDUCE: return run_reduce(kernel, slots);
-  case TG_KERNEL_CONTRACT: return tg_contract_run(kernel, slots);
+  case TG_KERNEL_CONTRACT: return run_contraction(kernel, slots);
   case TG_KERNEL_SCAN: return tg_scan_run(kernel, slots);
   case TG_KERNEL_SCATTER: return tg_scatter_run(kernel, slots);
   }

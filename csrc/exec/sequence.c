@@ -11,18 +11,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "base/pool.h"
 #include "exec/vm.h"
 #include "exec/walk.h"
 #include "kernels/kernels.h"
-
-static int64_t product(const int64_t *shape, int n) {
-  int64_t size = 1;
-  for (int i = 0; i < n; i++) size *= shape[i];
-  return size;
-}
-
-static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
 
@@ -106,7 +99,7 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
   const tg_kernel *k = job->kernel;
   char *vm = job->scratch + (size_t)worker * job->each, *sums = vm + job->vm_bytes;
   char *converted = sums + TG_BLOCK * sizeof(double);
-  int64_t first = task * job->per_task, stop = min64(first + job->per_task, job->rows);
+  int64_t first = task * job->per_task, stop = tg_min(first + job->per_task, job->rows);
   tg_vm_prepare(job->body, vm);
   if (k->reduced_first) { /* the axis is the only fixed dim, rows lie side by side */
     size_t itemsize = tg_itemsize(k->reduced);
@@ -119,11 +112,11 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
     return TG_OK;
   }
   for (int64_t row = first; row < stop; row++) {
-    int64_t idx[TG_MAX_DIMS], left = row;
-    uint64_t sum = 0;
-    for (int i = k->nout - 1; i >= 0; left /= k->shape[i--]) idx[i] = left % k->shape[i];
+    int64_t idx[TG_MAX_DIMS];
+    tg_element sum = {0};
+    tg_unflatten(row, k->shape, k->nout, idx);
     for (int64_t at = 0; at < job->length; at += TG_BLOCK) {
-      int64_t n = min64(TG_BLOCK, job->length - at);
+      int64_t n = tg_min(TG_BLOCK, job->length - at);
       running_sum(k->reduced, &sum, tg_vm_eval(job->body, vm, job->slots, idx, at, n, NULL), sums, n);
       store_block(job, idx, at, n, sums, converted);
     }
@@ -132,7 +125,7 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
 }
 
 tg_status tg_scan_run(const tg_kernel *k, void *const *slots) {
-  scan_job job = {.kernel = k, .slots = slots, .rows = product(k->shape, k->nout), .length = k->shape[k->nout]};
+  scan_job job = {.kernel = k, .slots = slots, .rows = tg_product(k->shape, k->nout), .length = k->shape[k->nout]};
   int nfixed = k->reduced_first ? 1 : k->nout;
   size_t total = 0;
   if (!job.rows || !job.length) return TG_OK;
@@ -144,7 +137,7 @@ tg_status tg_scan_run(const tg_kernel *k, void *const *slots) {
   job.each = job.vm_bytes + 2 * TG_BLOCK * sizeof(double);
   total = job.each * (size_t)tg_pool_size();
   if (!(job.scratch = tg_block_alloc(total))) status = tg_fail_memory(total);
-  if (!status) status = tg_pool_run(scan_task, &job, (job.rows + job.per_task - 1) / job.per_task);
+  if (!status) status = tg_pool_run(scan_task, &job, tg_ceil_div(job.rows, job.per_task));
   if (!status) status = tg_vm_status(job.body);
 done:
   tg_block_free(job.scratch, total);
@@ -173,11 +166,11 @@ static tg_status scatter_blocks(const tg_kernel *k, void *const *slots, const tg
   size_t body_bytes = aligned(tg_vm_scratch_size(body)), bytes = body_bytes + tg_vm_scratch_size(target);
   char *scratch = tg_block_alloc(bytes);
   if (!scratch) return tg_fail_memory(bytes);
-  int64_t none = 0, points = product(k->shape, k->nout);
+  int64_t none = 0, points = tg_product(k->shape, k->nout);
   tg_vm_prepare(body, scratch);
   tg_vm_prepare(target, scratch + body_bytes);
   for (int64_t at = 0; at < points; at += TG_BLOCK) {
-    int64_t n = min64(TG_BLOCK, points - at);
+    int64_t n = tg_min(TG_BLOCK, points - at);
     const int64_t *position = tg_vm_eval(target, scratch + body_bytes, slots, &none, at, n, NULL);
     add_at(k->reduced, sums, position, tg_vm_eval(body, scratch, slots, &none, at, n, NULL), n);
   }

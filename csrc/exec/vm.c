@@ -205,9 +205,8 @@ void tg_vm_prepare(const tg_vm *vm, void *scratch) {
     if (in->code != TG_I_CONST) continue;
     uint64_t element = 0;
     tg_scalar_store((tg_dtype)in->dtype, in->value, &element);
-    size_t size = tg_itemsize(in->dtype);
     void *reg = reg_at(vm, scratch, vm->steps[i].reg);
-    tgk.strided[size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3](reg, &element, 0, TG_BLOCK);
+    tgk.strided[tg_log2_itemsize((tg_dtype)in->dtype)](reg, &element, 0, TG_BLOCK);
     value[i] = reg;
   }
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "kernels/kernels.h"
 
 /* ---- preparing ---- */
@@ -34,8 +35,7 @@ static bool merges(const tg_walk *w, int i, int last_dim) {
 
 tg_status tg_walk_init(tg_walk *w, const tg_view *view, int nfixed, tg_dtype dtype) {
   memset(w, 0, sizeof *w);
-  size_t itemsize = tg_itemsize(dtype);
-  w->log2_itemsize = itemsize == 1 ? 0 : itemsize == 2 ? 1 : itemsize == 4 ? 2 : 3;
+  w->log2_itemsize = tg_log2_itemsize(dtype);
   w->nfixed = nfixed;
   w->view = view;
   if (view->below) {
@@ -98,8 +98,6 @@ typedef struct row {
 
 typedef void (*emit_fn)(void *context, const row *r);
 
-static int64_t floor_div(int64_t a, int64_t b) { /* b > 0 */ return a >= 0 ? a / b : -((-a + b - 1) / b); }
-
 /* Cuts [lo, hi) to where 0 <= value + coef * i < size; nothing left is [0, 0). */
 static void clip_row(row *r, int64_t value, int64_t coef, int64_t size) {
   int64_t lo = 0, hi = r->n;
@@ -112,11 +110,11 @@ static void clip_row(row *r, int64_t value, int64_t coef, int64_t size) {
     lo = value - size + 1;
     hi = value + 1;
   } else if (coef > 0) {
-    lo = -floor_div(value, coef);
-    hi = floor_div(size - 1 - value, coef) + 1;
+    lo = -tg_floor_div(value, coef);
+    hi = tg_floor_div(size - 1 - value, coef) + 1;
   } else {
-    lo = -floor_div(size - 1 - value, -coef);
-    hi = floor_div(value, -coef) + 1;
+    lo = -tg_floor_div(size - 1 - value, -coef);
+    hi = tg_floor_div(value, -coef) + 1;
   }
   if (lo > r->lo) r->lo = lo;
   if (hi < r->hi) r->hi = hi;

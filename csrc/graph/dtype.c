@@ -41,10 +41,8 @@ tg_dtype tg_common(tg_dtype a, tg_dtype b) {
   return u == TG_U8 ? TG_I16 : u == TG_U16 ? TG_I32 : u == TG_U32 ? TG_I64 : TG_F64;
 }
 
-uint16_t tg_f32_to_f16(float x) { return tg_convert_f32_f16(x); }
 float tg_f16_to_f32(uint16_t h) { return tg_convert_f16_f32(h); }
 uint16_t tg_f64_to_f16(double x) { return tg_convert_f32_f16(tg_convert_f64_f32_odd(x)); }
-uint16_t tg_f32_to_bf16(float x) { return tg_convert_f32_bf16(x); }
 float tg_bf16_to_f32(uint16_t h) { return tg_convert_bf16_f32(h); }
 uint16_t tg_f64_to_bf16(double x) { return tg_convert_f32_bf16(tg_convert_f64_f32_odd(x)); }
 

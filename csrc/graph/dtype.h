@@ -26,6 +26,7 @@ typedef struct tg_dtype_info {
 extern const tg_dtype_info tg_dtypes[TG_DTYPE_COUNT];
 
 static inline size_t tg_itemsize(tg_dtype d) { return (size_t)tg_dtypes[d].itemsize; }
+static inline int tg_log2_itemsize(tg_dtype d) { return __builtin_ctz((unsigned)tg_dtypes[d].itemsize); }
 static inline tg_dtype tg_computed(tg_dtype d) { return tg_dtypes[d].computed; }
 
 /* teenygrad's promotion: max of (priority, itemsize, name). */
@@ -41,6 +42,16 @@ typedef union tg_scalar {
   double f;
 } tg_scalar;
 
+/* Room for one element of any dtype. */
+typedef union tg_element {
+  uint64_t u64;
+  uint32_t u32;
+  uint16_t u16;
+  uint8_t u8;
+  double f64;
+  float f32;
+} tg_element;
+
 /* Writes the scalar as one stored element of dtype d (wrapping, rounding to nearest even). */
 void tg_scalar_store(tg_dtype d, tg_scalar value, void *element);
 /* The scalar of dtype `to` that converting one of dtype `from` gives (C conversion; NaN and
@@ -48,10 +59,8 @@ void tg_scalar_store(tg_dtype d, tg_scalar value, void *element);
 tg_scalar tg_scalar_cast(tg_dtype from, tg_dtype to, tg_scalar value);
 
 /* Bit conversions of the two 16-bit float formats, round to nearest even, NaN kept quiet. */
-uint16_t tg_f32_to_f16(float x);
 float tg_f16_to_f32(uint16_t h);
 uint16_t tg_f64_to_f16(double x); /* rounds once */
-uint16_t tg_f32_to_bf16(float x);
 float tg_bf16_to_f32(uint16_t h);
 uint16_t tg_f64_to_bf16(double x); /* rounds once */
 

@@ -110,7 +110,7 @@ tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) {
     }
     dtype = tg_promote(dtype, src[i].node->dtype);
   }
-  if (dtype == TG_BOOL && (op == TG_OP_NEG || op == TG_OP_SUB))
+  if (dtype == TG_BOOL && (op == TG_OP_NEG || op == TG_OP_SUB || op == TG_OP_MOD))
     return tg_fail(TG_ERR_TYPE, "%s.%s is not defined for bool", info->python_enum, info->member);
   tg_node *n = NULL;
   tg_status status = new_shaped(TG_NODE_ELEMENTWISE, dtype, src[0].view->ndim, src[0].view->shape, &n);
@@ -126,6 +126,14 @@ tg_status tg_node_cast(tg_edge src, tg_dtype dtype, tg_node **out) { return new_
 tg_status tg_node_copy(tg_edge src, tg_node **out) { return new_unary(TG_NODE_COPY, src.node->dtype, src, out); }
 
 tg_status tg_node_bitcast(tg_edge src, tg_dtype dtype, tg_node **out) {
+  if (dtype == TG_BOOL) { /* registers hold truth as 0 or 1, whatever the byte was */
+    tg_node *bytes;
+    tg_status failed = tg_node_bitcast(src, TG_U8, &bytes);
+    if (failed) return failed;
+    failed = tg_node_cast((tg_edge){bytes, bytes->shape}, TG_BOOL, out);
+    tg_node_unref(bytes);
+    return failed;
+  }
   int64_t shape[TG_MAX_DIMS], from = (int64_t)tg_itemsize(src.node->dtype), to = (int64_t)tg_itemsize(dtype);
   int last = src.view->ndim - 1;
   for (int i = 0; i <= last; i++) shape[i] = src.view->shape[i];
@@ -187,8 +195,9 @@ tg_status tg_node_scan(tg_edge src, int axis, tg_node **out) {
 /* Do an index of this shape and dtype fit data of that shape? */
 static tg_status check_index(const tg_edge *index, int axis, int ndim, const int64_t *shape) {
   const tg_view *v = index->view;
-  if (tg_dtypes[index->node->dtype].is_float || index->node->dtype == TG_BOOL)
-    return tg_fail(TG_ERR_TYPE, "an index has an integer dtype, not %s", tg_dtypes[index->node->dtype].attribute);
+  tg_dtype dtype = (tg_dtype)index->node->dtype;
+  if (tg_dtypes[dtype].is_float || dtype == TG_BOOL || dtype == TG_U64)
+    return tg_fail(TG_ERR_TYPE, "an index has an integer dtype that fits int64, not %s", tg_dtypes[dtype].attribute);
   bool fits = v->ndim == ndim;
   for (int i = 0; fits && i < ndim; i++) fits = i == axis || v->shape[i] <= shape[i];
   if (fits && !shape[axis] && v->size) return tg_fail(TG_ERR_INDEX, "an index into axis %d of size 0", axis);

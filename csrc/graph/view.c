@@ -8,8 +8,6 @@
  * Callers: graph/node, sched, exec (reading), py (movement ops). */
 #include "graph/view.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -332,30 +330,6 @@ bool tg_view_is_contiguous(const tg_view *v) {
   return true;
 }
 
-bool tg_view_is_bijection(const tg_view *v) {
-  if (v->below || v->nbound > 0) return false;
-  if (v->size == 0) return true;
-  int64_t first = v->offset, step = 1;
-  uint32_t done = 0;
-  for (int i = 0; i < v->ndim; i++) {
-    if (v->shape[i] == 1) done |= UINT32_C(1) << i;
-    if (v->stride[i] < 0) first += v->stride[i] * (v->shape[i] - 1);
-  }
-  if (first != 0) return false;
-  for (;;) {
-    int next = -1;
-    bool left = false;
-    for (int i = 0; i < v->ndim && next < 0; i++) {
-      if (done >> i & 1) continue;
-      left = true;
-      if (v->stride[i] == step || v->stride[i] == -step) next = i;
-    }
-    if (next < 0) return !left;
-    done |= UINT32_C(1) << next;
-    step *= v->shape[next];
-  }
-}
-
 bool tg_view_equal(const tg_view *a, const tg_view *b) {
   for (; a && b && a != b; a = a->below, b = b->below) {
     if (a->ndim != b->ndim || a->nbound != b->nbound || a->offset != b->offset) return false;
@@ -367,27 +341,6 @@ bool tg_view_equal(const tg_view *a, const tg_view *b) {
         return false;
   }
   return a == b;
-}
-
-static uint64_t mix(uint64_t hash, int64_t value) {
-  hash = (hash ^ (uint64_t)value) * UINT64_C(0x9e3779b97f4a7c15);
-  return hash ^ hash >> 29;
-}
-
-static uint64_t mix_all(uint64_t hash, int n, const int64_t *value) {
-  for (int i = 0; i < n; i++) hash = mix(hash, value[i]);
-  return hash;
-}
-
-uint64_t tg_view_hash(const tg_view *v) {
-  uint64_t hash = 0;
-  for (; v; v = v->below) {
-    hash = mix(mix(mix(hash, v->ndim), v->nbound), v->offset);
-    hash = mix_all(mix_all(hash, v->ndim, v->shape), v->ndim, v->stride);
-    for (int b = 0; b < v->nbound; b++)
-      hash = mix_all(mix(mix(hash, v->bound[b].offset), v->bound[b].size), v->ndim, v->bound[b].coef);
-  }
-  return hash;
 }
 
 static int64_t value_at(int ndim, const int64_t *coef, int64_t offset, const int64_t *idx) {
@@ -413,38 +366,5 @@ bool tg_view_position(const tg_view *v, const int64_t *idx, int64_t *position) {
       flat /= v->shape[i];
     }
     idx = inside;
-  }
-}
-
-/* Appends at *at, cutting at cap. */
-static void append(char *text, size_t cap, size_t *at, const char *format, ...) TG_PRINTF(4, 5);
-static void append(char *text, size_t cap, size_t *at, const char *format, ...) {
-  if (*at >= cap) return;
-  va_list args;
-  va_start(args, format);
-  int length = vsnprintf(text + *at, cap - *at, format, args);
-  va_end(args);
-  if (length > 0) *at += (size_t)length;
-}
-
-void tg_view_format(const tg_view *v, char *text, size_t cap) {
-  char numbers[TG_SHAPE_TEXT];
-  size_t at = 0;
-  if (cap > 0) text[0] = '\0';
-  for (; v; v = v->below) {
-    append(text, cap, &at, "%s", tg_level_show(numbers, v->ndim, v->shape));
-    append(text, cap, &at, " strides %s offset %lld", tg_level_show(numbers, v->ndim, v->stride), (long long)v->offset);
-    for (int b = 0; b < v->nbound; b++) {
-      append(text, cap, &at, "%s 0 <= %lld", b == 0 ? " where" : ",", (long long)v->bound[b].offset);
-      for (int i = 0; i < v->ndim; i++) {
-        long long coef = v->bound[b].coef[i];
-        if (coef == 0) continue;
-        append(text, cap, &at, " %c ", coef < 0 ? '-' : '+');
-        if (coef != 1 && coef != -1) append(text, cap, &at, "%lld*", coef < 0 ? -coef : coef);
-        append(text, cap, &at, "i%d", i);
-      }
-      append(text, cap, &at, " < %lld", (long long)v->bound[b].size);
-    }
-    if (v->below) append(text, cap, &at, " over ");
   }
 }

@@ -97,20 +97,14 @@ tg_status tg_view_lift(tg_view *v, int ndim, const int64_t *full, uint32_t axes,
  * zero there anyway. Only if v's positions then stay inside [0, size) all the same; else v itself. */
 tg_status tg_view_drop_bounds(tg_view *v, const tg_view *other, int64_t size, tg_view **out) TG_MUST_CHECK;
 
-/* Dimensions i and i+1 of v as one, if the position and every bound stay affine; NULL otherwise. */
+/* Dimensions i and i+1 of v as one, if the position and every bound stay affine; false otherwise. */
 bool tg_view_can_merge(const tg_view *v, int i);
 
 /* One level, no bounds, offset 0, C-order strides (those of size-1 dimensions aside). */
 bool tg_view_is_contiguous(const tg_view *v);
-/* One level, no bounds, and a bijection of its indices onto 0..size-1. */
-bool tg_view_is_bijection(const tg_view *v);
 bool tg_view_equal(const tg_view *a, const tg_view *b);
-uint64_t tg_view_hash(const tg_view *v);
 
 /* Reference semantics, element by element: the position in the storage, or false if invalid. */
 bool tg_view_position(const tg_view *v, const int64_t *idx, int64_t *position);
-
-/* For DEBUG output and error messages: "(2, 3) strides (3, 1) offset 0". Cuts at cap. */
-void tg_view_format(const tg_view *v, char *text, size_t cap);
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef TG_GRAPH_VIEW_LEVEL_H
 #define TG_GRAPH_VIEW_LEVEL_H
 
+#include "base/integers.h"
 #include "graph/view.h"
 
 /* An affine function of a view's index: offset + sum_i coef[i] * idx[i]. */
@@ -18,9 +19,6 @@ typedef struct tg_form {
 typedef struct tg_box {
   int64_t lo[TG_MAX_DIMS], hi[TG_MAX_DIMS];
 } tg_box;
-
-static inline int64_t tg_floor_div(int64_t a, int64_t n) { return a / n - (a % n < 0); } /* n > 0 */
-static inline int64_t tg_ceil_div(int64_t a, int64_t n) { return a / n + (a % n > 0); }
 
 static inline int64_t *tg_level_edit(const int64_t *array) { return (int64_t *)array; }
 

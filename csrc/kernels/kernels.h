@@ -49,7 +49,7 @@ typedef struct tgk_gemm {
 typedef struct tgk_table {
   /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype
    * has no such operation: bool NEG, SUB, MOD (and the scheduler computes integer EXP2, LOG2, SIN, SQRT,
-   * RECIP, DIV in float64).
+   * RECIP in float64, and DIV but for 64 bits).
    * CMPLT writes uint8 0/1. Integers wrap. MAX: NaN wins from either side. ADD and MAX of bool are or, MUL is and. */
   tgk_unary_fn unary[TG_OP_COUNT][TG_DTYPE_COUNT];
   tgk_binary_fn binary[TG_OP_COUNT][TG_DTYPE_COUNT];

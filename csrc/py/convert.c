@@ -131,17 +131,20 @@ int convert_scalar(PyObject *o, tg_dtype dtype, tg_scalar *value) {
   return 0;
 }
 
-PyObject *convert_shape(const tg_view *v) {
-  PyObject *shape = PyTuple_New(v->ndim);
-  if (!shape) return NULL;
-  for (int i = 0; i < v->ndim; i++) {
-    PyObject *n = PyLong_FromLongLong(v->shape[i]);
-    if (!n) {
-      Py_DECREF(shape);
-      return NULL;
-    }
-    PyTuple_SET_ITEM(shape, i, n);
+PyObject *convert_sizes(const int64_t *sizes, int n) {
+  PyObject *shape = PyTuple_New(n);
+  for (int i = 0; shape && i < n; i++) {
+    PyObject *size = PyLong_FromLongLong(sizes[i]);
+    if (!size) Py_CLEAR(shape);
+    else PyTuple_SET_ITEM(shape, i, size);
   }
+  return shape;
+}
+
+PyObject *convert_shape(tg_view *v) {
+  tg_view_ref(v); /* making a tuple may run the collector, and that a finalizer which realizes the view's buffer */
+  PyObject *shape = convert_sizes(v->shape, v->ndim);
+  tg_view_unref(v);
   return shape;
 }
 
@@ -229,12 +232,14 @@ PyObject *convert_to_numpy(const tg_node *node, const tg_view *view) {
   else memory = node->buffer->data;
   char *to = PyArray_DATA((PyArrayObject *)array);
   size_t itemsize = tg_itemsize(dtype);
-  Py_BEGIN_ALLOW_THREADS for (int64_t at = 0; at < view->size; at += step) {
+  Py_BEGIN_ALLOW_THREADS
+  for (int64_t at = 0; at < view->size; at += step) {
     int64_t n = view->size - at < step ? view->size - at : step;
     char *block = to + (size_t)at * itemsize;
     const void *from = tg_walk_read(&walk, memory, &none, at, n, block);
     if (from != block) memcpy(block, from, (size_t)n * itemsize);
   }
-  Py_END_ALLOW_THREADS tg_walk_clear(&walk);
+  Py_END_ALLOW_THREADS
+  tg_walk_clear(&walk);
   return array;
 }

@@ -12,10 +12,13 @@
 
 #include "graph/node.h"
 
+#define ENUM_COUNT 6
+
 typedef struct engine_state {
   PyInterpreterState *interpreter; /* the one this module lives in */
   PyTypeObject *lazybuffer, *schedule_item;
-  PyObject *op[TG_OP_COUNT];       /* enum members */
+  PyObject *op_enum[ENUM_COUNT];
+  PyObject *op[TG_OP_COUNT];       /* their members */
   PyObject *dtype[TG_DTYPE_COUNT]; /* DType objects, registered by helpers.py */
   PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
   int debug;
@@ -59,7 +62,8 @@ int convert_dtype(PyObject *o, tg_dtype *dtype); /* 0, or -1 with TypeError */
 int convert_op(PyObject *o, tg_op *op);          /* 0, or -1 with NotImplementedError */
 /* A Python or NumPy number as a scalar of dtype: floats truncate to integers, integers wrap. */
 int convert_scalar(PyObject *o, tg_dtype dtype, tg_scalar *value);
-PyObject *convert_shape(const tg_view *v);
+PyObject *convert_sizes(const int64_t *sizes, int n); /* a tuple */
+PyObject *convert_shape(tg_view *v);
 
 /* A copy of an ndarray's elements as a new node. */
 int convert_from_numpy(PyObject *array, tg_node **node);

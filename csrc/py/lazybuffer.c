@@ -92,7 +92,11 @@ static void lazybuffer_dealloc(lazybuffer *b) {
 
 static PyObject *lazybuffer_get_shape(lazybuffer *b, void *closure) {
   (void)closure;
-  if (!b->shape && !(b->shape = convert_shape(b->view))) return NULL;
+  if (!b->shape) {
+    PyObject *shape = convert_shape(b->view);
+    if (!shape) return NULL;
+    Py_XSETREF(b->shape, shape); /* making a tuple may run the collector, and that this very function */
+  }
   return Py_NewRef(b->shape);
 }
 
@@ -176,6 +180,8 @@ static PyObject *lazybuffer_loadop(PyObject *unused, PyObject *args, PyObject *k
   switch (op) {
   case TG_OP_EMPTY: {
     tg_status status = tg_node_buffer(dtype, ndim, shape, &node);
+    if (!status && dtype == TG_BOOL)
+      memset(node->buffer->data, 0, node->buffer->bytes); /* any byte is no truth value */
     return wrap_node(status, node);
   }
   case TG_OP_RAND: {
@@ -205,7 +211,11 @@ static PyObject *lazybuffer_arange(PyObject *unused, PyObject *const *args, Py_s
 }
 
 static PyObject *lazybuffer_const(lazybuffer *b, PyObject *value) {
-  return constant((tg_dtype)b->node->dtype, value, b->view->ndim, b->view->shape);
+  tg_view *view = b->view; /* converting the value may run code that realizes b and so replaces its view */
+  tg_view_ref(view);
+  PyObject *made = constant((tg_dtype)b->node->dtype, value, view->ndim, view->shape);
+  tg_view_unref(view);
+  return made;
 }
 
 /* ---- operations ---- */
@@ -231,7 +241,7 @@ static int broadcast_shape(lazybuffer *const *operand, int n, int64_t *shape) {
   for (int d = 0; d < ndim; d++) {
     shape[d] = 1;
     for (int i = 0; i < n; i++) {
-      const tg_view *v = operand[i]->view;
+      tg_view *v = operand[i]->view;
       int own = d - (ndim - v->ndim);
       if (own < 0 || v->shape[own] == 1 || v->shape[own] == shape[d]) continue;
       if (shape[d] != 1) {

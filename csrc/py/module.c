@@ -31,6 +31,25 @@ PyObject *engine_raise(tg_status status) {
 
 static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Waits for the lock without the GIL. While the interpreter ends, its other threads are gone with whatever they
+ * held: then RuntimeError (-1) instead of waiting for ever. */
+static int lock_engine(void) {
+#if PY_VERSION_HEX >= 0x030d0000
+  bool ending = Py_IsFinalizing();
+#else
+  bool ending = _Py_IsFinalizing();
+#endif
+  if (ending && pthread_mutex_trylock(&engine_lock)) {
+    PyErr_SetString(PyExc_RuntimeError, "the interpreter ended while another thread was computing");
+    return -1;
+  }
+  if (ending) return 0;
+  Py_BEGIN_ALLOW_THREADS
+  pthread_mutex_lock(&engine_lock);
+  Py_END_ALLOW_THREADS
+  return 0;
+}
+
 /* In a child process the thread that held the lock is gone, and with it its schedule. */
 static void after_fork_in_child(void) {
   pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
@@ -68,46 +87,63 @@ static int narrow(lazybuffer *b) {
   return 0;
 }
 
-static tg_status run_targets(tg_node **targets, int n) {
+/* Those of the nodes that have no value yet; called under the engine's lock, as others may have realized some. */
+static int keep_unrealized(tg_node **nodes, int n) {
+  int left = 0;
+  for (int i = 0; i < n; i++)
+    if (!nodes[i]->buffer && nodes[i]->kind != TG_NODE_CONST) nodes[left++] = nodes[i];
+  return left;
+}
+
+static int run_targets(tg_node **targets, int n) {
   tg_schedule *s = NULL;
   double *seconds = NULL;
-  tg_status status;
-  Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&engine_lock);
-  Py_END_ALLOW_THREADS int left = 0; /* others may have realized some while this thread waited */
-  for (int i = 0; i < n; i++)
-    if (!targets[i]->buffer) targets[left++] = targets[i];
-  status = left ? tg_schedule_build(targets, left, &s) : TG_OK;
+  if (lock_engine()) return -1;
+  n = keep_unrealized(targets, n);
+  tg_status status = n ? tg_schedule_build(targets, n, &s) : TG_OK;
   if (s && engine.debug >= 2) seconds = tg_calloc((size_t)s->nkernel + 1, sizeof *seconds);
   if (s) {
-    Py_BEGIN_ALLOW_THREADS status = tg_execute(s, seconds ? note_seconds : NULL, seconds);
-    Py_END_ALLOW_THREADS if (!status) tg_schedule_commit(s);
+    Py_BEGIN_ALLOW_THREADS
+    status = tg_execute(s, seconds ? note_seconds : NULL, seconds);
+    Py_END_ALLOW_THREADS
+    if (!status) tg_schedule_commit(s);
   }
   pthread_mutex_unlock(&engine_lock);
   if (s && seconds && !status) print_kernels(s, seconds);
   tg_schedule_free(s);
   tg_free(seconds);
-  return status;
+  if (status) engine_raise(status);
+  return status ? -1 : 0;
+}
+
+/* The nodes of the buffers, each narrowed to the part that is seen; borrowed, in an array to be freed. NULL with an
+ * exception. */
+static tg_node **targets_of(lazybuffer *const *buffers, Py_ssize_t n) {
+  tg_node **targets = n < INT32_MAX ? tg_malloc((size_t)n * sizeof *targets) : NULL;
+  if (!targets) {
+    engine_raise(tg_fail_memory((size_t)n * sizeof *targets));
+    return NULL;
+  }
+  for (Py_ssize_t i = 0; i < n; i++) {
+    if (narrow(buffers[i])) {
+      tg_free(targets);
+      return NULL;
+    }
+    targets[i] = buffers[i]->node;
+  }
+  return targets;
 }
 
 int engine_realize(lazybuffer *const *buffers, Py_ssize_t n) {
-  int left = 0;
-  tg_node **targets = tg_malloc((size_t)n * sizeof *targets);
-  if (!targets || n > INT32_MAX) {
-    tg_free(targets);
-    engine_raise(tg_fail_memory((size_t)n * sizeof *targets));
-    return -1;
-  }
-  for (Py_ssize_t i = 0; i < n; i++)
-    if (narrow(buffers[i])) {
-      tg_free(targets);
-      return -1;
-    }
-  for (Py_ssize_t i = 0; i < n; i++)
-    if (!buffers[i]->node->buffer && buffers[i]->node->kind != TG_NODE_CONST) targets[left++] = buffers[i]->node;
-  tg_status status = left ? run_targets(targets, left) : TG_OK;
+  bool any = false;
+  for (Py_ssize_t i = 0; i < n; i++) any |= !buffers[i]->node->buffer;
+  if (!any) return 0;
+  tg_node **targets = targets_of(buffers, n);
+  if (!targets) return -1;
+  int left = keep_unrealized(targets, (int)n);
+  int failed = left ? run_targets(targets, left) : 0;
   tg_free(targets);
-  if (status) engine_raise(status);
-  return status ? -1 : 0;
+  return failed;
 }
 
 /* The elements of a list of LazyBuffers, borrowed from `items`, which the caller releases. */
@@ -153,17 +189,6 @@ static PyStructSequence_Field item_fields[] = {{"target", "LazyBuffer of what th
 static PyStructSequence_Desc item_desc = {"teenygrad._engine.ScheduleItem", "One kernel of a schedule: plain data.",
                                           item_fields, 6};
 
-static PyObject *dims_tuple(const int64_t *shape, int n) {
-  PyObject *dims = PyTuple_New(n);
-  for (int i = 0; dims && i < n; i++) {
-    PyObject *size = PyLong_FromLongLong(shape[i]);
-    if (!size) Py_CLEAR(dims);
-    else PyTuple_SET_ITEM(dims, i, size);
-  }
-  return dims;
-}
-
-/* How many buffers a kernel reads. seen[slot]: 1 + the last kernel that was found to read it. */
 static int count_inputs(const tg_kernel *k, int kernel, int *seen) {
   int n = 0;
   const tg_program *const programs[] = {&k->body, &k->epilogue, &k->target};
@@ -188,8 +213,8 @@ static PyObject *item_new(const tg_schedule *s, int kernel, int *seen) {
   tg_kernel_format(k, text, sizeof text);
   PyObject *fields[] = {lazybuffer_new(node, node->shape),
                         PyUnicode_FromString(tg_kernel_kind_name[k->kind]),
-                        dims_tuple(k->shape, k->nout),
-                        dims_tuple(k->shape + k->nout, k->nred),
+                        convert_sizes(k->shape, k->nout),
+                        convert_sizes(k->shape + k->nout, k->nred),
                         PyLong_FromLong(count_inputs(k, kernel, seen)),
                         PyUnicode_FromString(text)};
   bool ok = true;
@@ -210,24 +235,15 @@ static PyObject *py_schedule(PyObject *module, PyObject *const *args, Py_ssize_t
   (void)module;
   PyObject *items, *list = NULL;
   Py_ssize_t n;
-  int left = 0, *seen = NULL;
+  int *seen = NULL;
   tg_schedule *s = NULL;
   if (nargs < 1 || nargs > 2)
     return PyErr_Format(PyExc_TypeError, "schedule() takes 1 or 2 arguments (%zd given)", nargs);
   lazybuffer **buffers = buffers_of(args[0], &items, &n);
   if (!buffers) return NULL;
-  tg_node **targets = tg_malloc((size_t)n * sizeof *targets);
-  if (!targets) {
-    engine_raise(tg_fail_memory((size_t)n * sizeof *targets));
-    goto done;
-  }
-  for (Py_ssize_t i = 0; i < n; i++)
-    if (narrow(buffers[i])) goto done;
-  Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&engine_lock);
-  Py_END_ALLOW_THREADS for (Py_ssize_t i = 0; i < n;
-                            i++) if (!buffers[i]->node->buffer && buffers[i]->node->kind != TG_NODE_CONST)
-      targets[left++] = buffers[i]->node;
-  tg_status status = tg_schedule_build(targets, left, &s);
+  tg_node **targets = targets_of(buffers, n);
+  if (!targets || lock_engine()) goto done;
+  tg_status status = tg_schedule_build(targets, keep_unrealized(targets, (int)n), &s);
   pthread_mutex_unlock(&engine_lock);
   if (status) {
     engine_raise(status);
@@ -283,10 +299,12 @@ static PyObject *py_set_threads(PyObject *module, PyObject *arg) {
   if (n < 1 || n > TG_MAX_THREADS)
     return PyErr_Format(PyExc_ValueError, "threads: 1 to %d, not %ld", TG_MAX_THREADS, n);
   tg_status status;
-  Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&engine_lock);
+  Py_BEGIN_ALLOW_THREADS
+  pthread_mutex_lock(&engine_lock);
   status = tg_pool_set_size((int)n);
   pthread_mutex_unlock(&engine_lock);
-  Py_END_ALLOW_THREADS if (status) return engine_raise(status);
+  Py_END_ALLOW_THREADS
+  if (status) return engine_raise(status);
   Py_RETURN_NONE;
 }
 
@@ -297,10 +315,12 @@ static PyObject *py_set_isa(PyObject *module, PyObject *arg) {
   if (!name) return NULL;
   for (int isa = 0; isa < TG_ISA_COUNT; isa++)
     if (!strcmp(name, tg_isa_name[isa]) && strlen(name) == (size_t)length && tg_cpu_supports((tg_isa)isa)) {
-      Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&engine_lock);
+      Py_BEGIN_ALLOW_THREADS
+      pthread_mutex_lock(&engine_lock);
       tgk_init((tg_isa)isa);
       pthread_mutex_unlock(&engine_lock);
-      Py_END_ALLOW_THREADS Py_RETURN_NONE;
+      Py_END_ALLOW_THREADS
+      Py_RETURN_NONE;
     }
   return PyErr_Format(PyExc_ValueError, "this machine has no instruction set %R", arg);
 }
@@ -353,11 +373,10 @@ static PyMethodDef methods[] = {
 
 /* ---- initialisation ---- */
 
-/* enum.Enum(name, [members of that name in table order], module="teenygrad.ops") */
-static int add_enum(PyObject *module, PyObject *enum_class, const char *name) {
-  int result = -1;
+/* enum.Enum(name, [members of that name in table order], module="teenygrad.ops"), its members noted in engine.op. */
+static PyObject *make_enum(PyObject *enum_class, const char *name) {
   PyObject *cls = NULL, *args = NULL, *kwargs = NULL, *members = PyList_New(0);
-  if (!members) return -1;
+  if (!members) return NULL;
   for (int i = 0; i < TG_OP_COUNT; i++) {
     if (strcmp(tg_ops[i].python_enum, name)) continue;
     PyObject *member = PyUnicode_FromString(tg_ops[i].member);
@@ -367,28 +386,31 @@ static int add_enum(PyObject *module, PyObject *enum_class, const char *name) {
   }
   if (!(args = Py_BuildValue("(sO)", name, members)) || !(kwargs = Py_BuildValue("{s:s}", "module", "teenygrad.ops")))
     goto done;
-  if (!(cls = PyObject_Call(enum_class, args, kwargs))) goto done;
-  for (int i = 0; i < TG_OP_COUNT; i++) {
+  cls = PyObject_Call(enum_class, args, kwargs);
+  for (int i = 0; cls && i < TG_OP_COUNT; i++) {
     if (strcmp(tg_ops[i].python_enum, name)) continue;
     PyObject *member = PyObject_GetAttrString(cls, tg_ops[i].member);
-    if (!member) goto done;
-    Py_XSETREF(engine.op[i], member);
+    if (!member) Py_CLEAR(cls);
+    else Py_XSETREF(engine.op[i], member);
   }
-  result = PyModule_AddObjectRef(module, name, cls);
 done:
   Py_XDECREF(members);
   Py_XDECREF(args);
   Py_XDECREF(kwargs);
-  Py_XDECREF(cls);
-  return result;
+  return cls;
 }
 
+/* The enums are made once: members that are out in the world stay the engine's own if the module is imported anew. */
 static int add_enums(PyObject *module) {
-  static const char *const names[] = {"UnaryOps", "BinaryOps", "ReduceOps", "TernaryOps", "MovementOps", "LoadOps"};
+  static const char *const names[ENUM_COUNT] = {"UnaryOps",   "BinaryOps",   "ReduceOps",
+                                                "TernaryOps", "MovementOps", "LoadOps"};
   int result = 0;
   PyObject *enum_module = PyImport_ImportModule("enum"), *enum_class = NULL;
   if (!enum_module || !(enum_class = PyObject_GetAttrString(enum_module, "Enum"))) result = -1;
-  for (size_t i = 0; !result && i < sizeof names / sizeof *names; i++) result = add_enum(module, enum_class, names[i]);
+  for (int i = 0; !result && i < ENUM_COUNT; i++) {
+    if (!engine.op_enum[i]) engine.op_enum[i] = make_enum(enum_class, names[i]);
+    result = engine.op_enum[i] ? PyModule_AddObjectRef(module, names[i], engine.op_enum[i]) : -1;
+  }
   Py_XDECREF(enum_class);
   Py_XDECREF(enum_module);
   return result;
@@ -428,12 +450,14 @@ static int start_engine(void) {
 }
 
 static int exec_module(PyObject *module) {
+  static bool started;
   if (engine.interpreter && engine.interpreter != PyInterpreterState_Get()) {
     PyErr_SetString(PyExc_ImportError, "teenygrad runs in one interpreter of a process only");
     return -1;
   }
-  if (!engine.interpreter && start_engine()) return -1;
   engine.interpreter = PyInterpreterState_Get();
+  if (!started && start_engine()) return -1;
+  started = true;
   if (convert_init() || add_enums(module) || add_dtype_table(module) || lazybuffer_init_type(module)) return -1;
   if (!engine.schedule_item && !(engine.schedule_item = PyStructSequence_NewType(&item_desc))) return -1;
   return PyModule_AddObjectRef(module, "ScheduleItem", (PyObject *)engine.schedule_item);

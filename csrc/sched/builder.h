@@ -50,6 +50,7 @@ typedef struct reduction {
   int64_t item;
   int nout, nred;
   bool contraction;
+  tg_view *masked[2]; /* the factors' views with all their masks if the edges' lack some, else NULL; owned */
   int64_t shape[TG_MAX_DIMS];
 } reduction;
 

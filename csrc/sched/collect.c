@@ -98,6 +98,7 @@ static bool is_sum(const tg_node *n) { return n->kind == TG_NODE_REDUCE && n->op
 static tg_status merge_sums(const tg_builder *b, reduction *r, tg_node **source, tg_view **domain) {
   while (is_sum(*source)) {
     const tg_node *inner = *source;
+    if (tg_computed((tg_dtype)inner->dtype) != inner->dtype) return TG_OK; /* 16-bit floats are rounded in between */
     const item *it = &b->items[inner->mark];
     if (it->raw_readers > 1 || it->target) return TG_OK;
     if ((*domain)->size > inner->shape->size * MAX_RECOMPUTE) return TG_OK;
@@ -135,27 +136,32 @@ static bool gemm_operand(const tg_node *n, tg_dtype product) {
   return n->dtype == TG_F32 || n->dtype == TG_F16 || n->dtype == TG_BF16;
 }
 
-/* SUM over MUL: views of both factors over the domain, or *is = false. */
-static tg_status match_contraction(const tg_builder *b, const reduction *r, const tg_node *mul, tg_view *domain,
-                                   bool *is, tg_view **va, tg_view **vb) {
+/* SUM over MUL: sets r->contraction and the views of both factors, if packing them pays. A mask that both carry
+ * makes the product zero by either, and is kept only where positions need it: so that the gradient's windows mask the
+ * image, but leave the weights independent of it. That is exact for finite factors; for others masked[] is kept. */
+static tg_status match_contraction(const tg_builder *b, reduction *r, const tg_node *mul, tg_view *domain, tg_view **va,
+                                   tg_view **vb) {
   tg_view *fa = NULL, *fb = NULL, *a = NULL, *c = NULL;
   tg_status status;
   tg_dtype dtype = (tg_dtype)mul->dtype;
-  *is = false;
   if (mul->kind != TG_NODE_ELEMENTWISE || mul->op != TG_OP_MUL || b->items[mul->mark].target) return TG_OK;
   if (dtype != TG_F32 && dtype != TG_F64 && dtype != TG_F16 && dtype != TG_BF16) return TG_OK;
   const tg_node *na = mul->src[0].node, *nb = mul->src[1].node;
   if (!gemm_operand(na, dtype) || !gemm_operand(nb, dtype)) return TG_OK;
-  /* where one factor is zero the other's mask does not matter: keep it only where it is needed */
   if ((status = tg_view_compose(domain, mul->src[0].view, &fa)) ||
       (status = tg_view_compose(domain, mul->src[1].view, &fb)) ||
       (status = tg_view_drop_bounds(fb, fa, nb->shape->size, &c)) ||
       (status = tg_view_drop_bounds(fa, c, na->shape->size, &a)))
     goto done;
   if (pays(r, a, c)) {
-    *is = true;
+    r->contraction = true;
     *va = a;
     *vb = c;
+    if (a != fa || c != fb) {
+      r->masked[0] = fa;
+      r->masked[1] = fb;
+      fa = fb = NULL;
+    }
     a = c = NULL;
   }
 done:
@@ -170,30 +176,27 @@ static tg_status add_reduction(tg_builder *b, int64_t i) {
   tg_node *n = b->items[i].node, *source = n->src[0].node;
   reduction r = {.item = i};
   tg_view *domain = NULL, *va = NULL, *vb = NULL;
-  bool contraction = false;
   tg_status status = reduce_domain(n, &r, &domain);
   if (status) return status;
-  if (is_sum(n)) {
-    if ((status = merge_sums(b, &r, &source, &domain))) goto fail;
-    if ((status = match_contraction(b, &r, source, domain, &contraction, &va, &vb))) goto fail;
-  }
+  if (is_sum(n) && (status = merge_sums(b, &r, &source, &domain))) goto fail;
+  if (is_sum(n) && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
   for (int d = 0; d < r.nout + r.nred; d++) r.shape[d] = domain->shape[d];
-  r.contraction = contraction;
   if ((status = tg_grow(&b->reductions, b->nreduction, &b->cap_reduction, sizeof *b->reductions))) goto fail;
   b->items[i].reduction = b->nreduction;
   b->reductions[b->nreduction++] = r;
-  if (!contraction) return add_edge(b, i, source, domain);
+  if (!r.contraction) return add_edge(b, i, source, domain);
   tg_view_unref(domain);
-  domain = NULL;
   if ((status = add_edge(b, i, source->src[0].node, va))) {
-    va = NULL;
-    goto fail;
+    tg_view_unref(vb);
+    return status;
   }
   return add_edge(b, i, source->src[1].node, vb);
 fail:
   tg_view_unref(domain);
   tg_view_unref(va);
   tg_view_unref(vb);
+  tg_view_unref(r.masked[0]);
+  tg_view_unref(r.masked[1]);
   return status;
 }
 
@@ -273,6 +276,8 @@ void tg_builder_clear(tg_builder *b) {
     tg_view_unref(b->items[i].view);
   }
   for (int64_t e = 0; e < b->nedge; e++) tg_view_unref(b->edges[e].view);
+  for (int64_t r = 0; r < b->nreduction; r++)
+    for (int j = 0; j < 2; j++) tg_view_unref(b->reductions[r].masked[j]);
   tg_free(b->items);
   tg_free(b->edges);
   tg_free(b->reductions);

@@ -29,6 +29,8 @@ void tg_kernel_clear(tg_kernel *k) {
   tg_program_clear(&k->body);
   tg_program_clear(&k->epilogue);
   tg_program_clear(&k->target);
+  if (k->exact) tg_kernel_clear(k->exact);
+  tg_free(k->exact);
   tg_view_unref(k->a.view);
   tg_view_unref(k->b.view);
   tg_view_unref(k->out.view);

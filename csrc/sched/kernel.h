@@ -68,16 +68,27 @@ typedef enum tg_kernel_kind {
   TG_KERNEL_SCATTER,
 } tg_kernel_kind;
 
+/* A factor of a contraction that is read where the whole product is masked to zero: harmless unless it holds an
+ * infinity or NaN. */
+typedef struct tg_unmasked {
+  int slot;
+  tg_dtype dtype;
+  int64_t elements; /* of its buffer; 0: the factor kept its masks */
+} tg_unmasked;
+
 typedef struct tg_kernel {
   tg_kernel_kind kind;
   int nout, nred;
   int nbatch, nm, nn; /* CONTRACT: nbatch + nm + nn == nout */
   int64_t shape[TG_MAX_DIMS];
-  bool reduced_first;  /* REDUCE, SCAN: the body's views have the reduced dims in front of the out dims */
-  tg_op reduce;        /* TG_OP_REDUCE_SUM or _MAX */
-  tg_dtype reduced;    /* computed dtype of the accumulator; CONTRACT: F32 or F64 */
-  tg_program body;     /* unused by CONTRACT */
-  tg_access a, b;      /* CONTRACT only; views over the whole domain */
+  bool reduced_first; /* REDUCE, SCAN: the body's views have the reduced dims in front of the out dims */
+  tg_op reduce;       /* TG_OP_REDUCE_SUM or _MAX */
+  tg_dtype reduced;   /* computed dtype of the accumulator; CONTRACT: F32 or F64 */
+  tg_program body;    /* unused by CONTRACT */
+  tg_access a, b;     /* CONTRACT only; views over the whole domain */
+  tg_unmasked unmasked[2];
+  struct tg_kernel
+      *exact;          /* CONTRACT with an unmasked factor: the same as a REDUCE, for when that is not finite; owned */
   tg_program epilogue; /* REDUCE and CONTRACT; at least TG_I_ACC */
   tg_program target;   /* SCATTER: int64 positions in the output */
   int64_t scattered;   /* SCATTER: elements of the output */

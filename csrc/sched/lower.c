@@ -123,16 +123,17 @@ static tg_status lower_operand(lowering *l, int64_t i, int j, tg_view *view, tg_
   return status;
 }
 
-/* The dtype in which an op is computed: the common one, floating where the op is. */
+/* The dtype in which an op is computed: the common one, floating where the op is. 64-bit integers are divided as
+ * they are, for float64 can't hold them all. */
 static tg_dtype working_dtype(const tg_node *n, tg_dtype common) {
   if (tg_dtypes[common].is_float) return common;
   switch (n->op) {
+  case TG_OP_DIV: return tg_dtypes[common].itemsize == 8 ? common : TG_F64;
   case TG_OP_EXP2:
   case TG_OP_LOG2:
   case TG_OP_SIN:
   case TG_OP_SQRT:
-  case TG_OP_RECIP:
-  case TG_OP_DIV: return TG_F64;
+  case TG_OP_RECIP: return TG_F64;
   default: return common;
   }
 }
@@ -180,6 +181,7 @@ static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *ou
   const tg_node *n = l->b->items[i].node;
   const item_edge *data = &l->b->edges[l->b->items[i].first_edge];
   tg_program *p = &l->program;
+  if (!n->shape->size) return emit_const(l, (tg_dtype)n->dtype, (tg_scalar){0}, out); /* seen through a mask at most */
   tg_view *base;
   int32_t index, position, slot = (int32_t)l->b->items[tg_storage_of(l->b, data->src)].slot;
   tg_status status = tg_view_compose(view, data->view, &base);
@@ -292,8 +294,9 @@ static bool columns_pay(const tg_kernel *k) {
   for (int i = k->nout; i < k->nout + k->nred; i++) nred *= (double)k->shape[i];
   if (nred < MIN_ROW) return nout >= nred || nout >= MIN_ROW;
   if (nout < MIN_ROW) return false;
-  for (int i = 0; i < k->body.naccess; i++) {
-    const tg_view *v = k->body.access[i].view;
+  for (int i = 0; i < k->body.ninstr; i++) {
+    if (k->body.instr[i].code != TG_I_LOAD) continue;
+    const tg_view *v = k->body.access[k->body.instr[i].arg].view;
     double elements = 1;
     int dense = -1;
     for (int d = 0; d < v->ndim; d++) {
@@ -372,16 +375,54 @@ static tg_status lower_body(tg_builder *b, const item_edge *e, tg_program *out) 
   return status;
 }
 
-/* A root that is, or contains, a reduce; or none: a map. */
-static tg_status lower_reduce_or_map(tg_builder *b, int64_t root, const item *reduce, tg_kernel *k) {
+/* The body of a contraction done as a reduce: the product of both factors with all their masks. */
+static tg_status lower_product(tg_builder *b, const item *reduce, tg_program *out) {
+  const reduction *r = &b->reductions[reduce->reduction];
+  lowering l = {.b = b, .reduce = -1};
+  tg_dtype dtype = tg_computed((tg_dtype)reduce->node->dtype);
+  int32_t value[2], product;
+  tg_status status = TG_OK;
+  for (int j = 0; j < 2 && !status; j++) {
+    tg_access a = factor(b, &b->edges[reduce->first_edge + j]);
+    status = emit_access(&l, TG_I_LOAD, a.slot, a.dtype, r->masked[j], &value[j]);
+    if (!status) status = emit_cast(&l, value[j], a.dtype, dtype, &value[j]);
+    tg_view_unref(a.view);
+  }
+  if (!status) status = emit_op(&l, TG_OP_MUL, dtype, value[0], value[1], 0, &product);
+  if (!status) status = finish(&l, product, out);
+  lowering_clear(&l);
+  return status;
+}
+
+static tg_status lower_reduce_or_map(tg_builder *b, int64_t root, const item *reduce, bool exact, tg_kernel *k);
+
+/* Notes the factors that lost a mask, and the kernel that can do without that. */
+static tg_status lower_exact(tg_builder *b, int64_t root, const item *reduce, tg_kernel *k) {
+  const reduction *r = &b->reductions[reduce->reduction];
+  if (!r->masked[0]) return TG_OK;
+  for (int j = 0; j < 2; j++) {
+    const item_edge *e = &b->edges[reduce->first_edge + j];
+    tg_access a = j ? k->b : k->a;
+    if (e->view != r->masked[j]) k->unmasked[j] = (tg_unmasked){a.slot, a.dtype, b->items[e->src].node->shape->size};
+  }
+  if (!(k->exact = tg_calloc(1, sizeof *k->exact))) return tg_fail_memory(sizeof *k->exact);
+  return lower_reduce_or_map(b, root, reduce, true, k->exact);
+}
+
+/* A root that is, or contains, a reduce; or none: a map. `exact`: a contraction as a reduce. */
+static tg_status lower_reduce_or_map(tg_builder *b, int64_t root, const item *reduce, bool exact, tg_kernel *k) {
   const item *it = &b->items[root];
+  const tg_node *n = it->node;
   lowering l = {.b = b, .reduce = it->fused};
   tg_view *domain = NULL;
   int32_t value;
   tg_status status = TG_OK;
+  k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)n->dtype};
+  k->nout = n->shape->ndim;
+  memcpy(k->shape, n->shape->shape, sizeof(int64_t) * (size_t)k->nout);
   if (reduce) {
     const reduction *r = &b->reductions[reduce->reduction];
-    k->kind = r->contraction ? TG_KERNEL_CONTRACT : TG_KERNEL_REDUCE;
+    k->kind = r->contraction && !exact ? TG_KERNEL_CONTRACT : TG_KERNEL_REDUCE;
     k->nout = r->nout;
     k->nred = r->nred;
     memcpy(k->shape, r->shape, sizeof(int64_t) * (size_t)(r->nout + r->nred));
@@ -397,9 +438,11 @@ static tg_status lower_reduce_or_map(tg_builder *b, int64_t root, const item *re
   if (k->kind == TG_KERNEL_CONTRACT) {
     k->a = factor(b, &e[0]);
     k->b = factor(b, &e[1]);
-    status = orient_contraction(k);
-  } else if (!(status = lower_body(b, e, &k->body))) {
-    status = orient_reduce(k);
+    status = lower_exact(b, root, reduce, k);
+    if (!status) status = orient_contraction(k);
+  } else {
+    status = exact ? lower_product(b, reduce, &k->body) : lower_body(b, e, &k->body);
+    if (!status) status = orient_reduce(k);
   }
 done:
   tg_view_unref(domain);
@@ -459,11 +502,9 @@ tg_status tg_lower(tg_builder *b, int64_t root, tg_kernel *k) {
   tg_status status;
   memset(k, 0, sizeof *k);
   k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)n->dtype};
-  k->nout = n->shape->ndim;
-  memcpy(k->shape, n->shape->shape, sizeof(int64_t) * (size_t)k->nout);
   if (n->kind == TG_NODE_SCAN) status = lower_scan(b, it, k);
   else if (n->kind == TG_NODE_SCATTER) status = lower_scatter(b, it, k);
-  else status = lower_reduce_or_map(b, root, it->fused >= 0 ? &b->items[it->fused] : NULL, k);
+  else status = lower_reduce_or_map(b, root, it->fused >= 0 ? &b->items[it->fused] : NULL, false, k);
   if (status) tg_kernel_clear(k);
   return status;
 }
