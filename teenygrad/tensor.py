@@ -27,8 +27,7 @@ class Function:
     ctx = cls("CPU", *tensors)
     out = ctx.forward(*[t.lazydata for t in tensors], **kwargs)
     if not ctx.requires_grad: return _tensor(out, ctx.requires_grad)
-    if out.dtype.priority < 9: return _tensor(out, False)
-    return _tensor(out, True, None if Tensor.no_grad else ctx)
+    return _tensor(out, False) if Tensor.no_grad or out.dtype.priority < 9 else _tensor(out, True, ctx)
 
 def _tensor(lazydata: LazyBuffer, requires_grad: Optional[bool] = None, ctx: Optional[Function] = None) -> Tensor:
   """A Tensor of a LazyBuffer, without the constructor's checks."""
@@ -106,7 +105,15 @@ class Tensor:
     self.grad: Optional[Tensor] = None
     self._ctx: Any = None  # the Function that made it, if it has a graph
 
-  def __repr__(self): return f"<Tensor {self.lazydata!r} on {self.device} with grad {self.grad.lazydata if self.grad is not None else None!r}>"
+  def __repr__(self):
+    """The values as PyTorch shows them, the middle of long ones left out; nothing is computed for it."""
+    ctx = getattr(self, "_ctx", None)
+    notes = [f"grad_fn=<{type(ctx).__name__}>"] if ctx is not None else ["requires_grad=True"] if self.requires_grad else []
+    if not self.lazydata.computed: return f"<Tensor {', '.join([f'{self.shape} {self.dtype}', 'not computed yet', *notes])}>"
+    if self.dtype != Tensor.default_type: notes.insert(0, f"dtype={self.dtype}")
+    if not self.numel() and self.ndim > 1: notes.insert(0, f"shape={self.shape}")
+    values = np.array2string(self.numpy(), precision=4, separator=", ", prefix="Tensor(", threshold=1000, edgeitems=3)
+    return f"Tensor({', '.join([values, *notes])})"
   def __hash__(self): return id(self)
   @property
   def device(self) -> str: "The device's name, which is CPU."; return Device.DEFAULT
@@ -301,11 +308,13 @@ class Tensor:
     return Tensor.normal(*shape, std=(2 / (1 + a * a) / prod(_args(*shape)[1:])) ** 0.5, **kwargs)
   def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Tensor:
     """Indices drawn by the weights self >= 0 of shape (n,) or (rows, n), with replacement: int32 (num,) or (rows, num). AssertionError for other
-    shapes, for num_samples <= 0, and for more than one without replacement."""
+    shapes, for num_samples <= 0, and for more than one without replacement; ValueError for weights without a sum above 0."""
     assert 1 <= self.ndim <= 2 and num_samples > 0, f"multinomial draws from 1 or 2 axes, not {self.shape}, and at least 1, not {num_samples}"
     assert replacement or num_samples == 1, "multinomial without replacement draws one sample only"
-    upto = (self.reshape(1, -1) if self.ndim == 1 else self).detach()._float().cumsum(1).unsqueeze(0)
-    drawn = Tensor.rand(num_samples, upto.shape[1], 1, dtype=dtypes.float32).cast(upto.dtype) * upto[..., -1:]
+    upto = (self.reshape(1, -1) if self.ndim == 1 else self).detach()._wide().cumsum(1).unsqueeze(0)
+    total = upto[..., -1:].cast(dtypes.float64)  # in which the product with a float32 is exact, hence less than the total
+    if not (0 < total.numpy()).all(): raise ValueError("multinomial: a row of weights has no sum above 0")
+    drawn = Tensor.rand(num_samples, upto.shape[1], 1, dtype=dtypes.float32).cast(dtypes.float64) * total
     out = (upto <= drawn).sum(2).permute(1, 0).cast(dtypes.int32)
     return out.squeeze(0) if self.ndim == 1 else out
 
@@ -404,6 +413,7 @@ class Tensor:
   def chunk(self, num: int, dim: int = 0) -> List[Tensor]:
     """At most num pieces along dim, of size ceil(size / num); the last may be smaller."""
     dim = self._axis(dim)
+    if num < 1: raise ValueError(f"chunk into {num} pieces")
     size, step = self.shape[dim], max(1, -(-self.shape[dim] // num))
     return [self.shrink(tuple((i, min(i + step, size)) if j == dim else None for j in range(self.ndim))) for i in range(0, max(1, size), step)]
 
@@ -512,14 +522,14 @@ class Tensor:
     return self._summable()._reduce(mlops.Sum, axis, keepdim)
   def max(self, axis=None, keepdim: bool = False) -> Tensor:
     """The maximum, NaN if there is one; -inf of none. Ties share the gradient."""
-    if not self.numel(): return self._float().sum(axis, keepdim) - math.inf
+    if 0 in [self.shape[a] for a in self._axes(axis)]: return self._float().sum(axis, keepdim) - math.inf
     return self._reduce(mlops.Max, axis, keepdim)
   def min(self, axis=None, keepdim: bool = False) -> Tensor:
     """The minimum, NaN if there is one; +inf of none. Ties share the gradient."""
     return self._reversed().max(axis, keepdim)._reversed()
   def mean(self, axis=None, keepdim: bool = False) -> Tensor:
     """The mean; 0 of none. A float: integers give default_type."""
-    total = (self if self.dtype.priority < 9 else self._wide()).sum(axis, keepdim)
+    total = (self._wide() if self.dtype.priority >= 9 else self if self.dtype.itemsize < 8 else self.cast(dtypes.float64)).sum(axis, keepdim)
     return (total._wide() / (prod(self.shape[a] for a in self._axes(axis)) or 1)).cast(self._float().dtype)
   def std(self, axis=None, keepdim: bool = False, correction: int = 1) -> Tensor:
     """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction."""
@@ -639,7 +649,7 @@ class Tensor:
   def cos(self) -> Tensor: "The cosine, as sin(pi/2 - self)."; return (math.pi / 2 - self).sin()
   def tan(self) -> Tensor: "sin / cos."; return self.sin() / self.cos()
   def sqrt(self) -> Tensor: "The square root, NaN below 0."; return mlops.Sqrt.apply(self._float())
-  def rsqrt(self) -> Tensor: "1 / sqrt(self)."; return self.reciprocal().sqrt()
+  def rsqrt(self) -> Tensor: "1 / sqrt(self)."; return self.sqrt().reciprocal()
   def reciprocal(self) -> Tensor: "1 / self."; return 1.0 / self
   def square(self) -> Tensor: "self * self."; return self * self
   def trunc(self) -> Tensor:
@@ -678,19 +688,20 @@ class Tensor:
   def quick_gelu(self) -> Tensor: "self sigmoid(1.702 self)."; return self * (self * 1.702).sigmoid()
   def gelu(self) -> Tensor:
     """0.5 self (1 + tanh(sqrt(2/pi) (self + 0.044715 self^3))) (Hendrycks and Gimpel, 2016)."""
-    return 0.5 * self * (1 + (0.7978845608 * self * (1 + 0.044715 * self * self)).tanh())
+    x = self._wide()
+    return (0.5 * x * (1 + (math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x * x)).tanh())).cast(self._float().dtype)
   def tanh(self) -> Tensor: "2 sigmoid(2 self) - 1."; return 2.0 * (2.0 * self).sigmoid() - 1.0
-  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return (self.exp() - self.neg().exp()) / 2.0
-  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return (self.exp() + self.neg().exp()) / 2.0
+  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return (self.exp() - self._float().neg().exp()) / 2.0
+  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return (self.exp() + self._float().neg().exp()) / 2.0
   def atanh(self) -> Tensor: "log((1 + self) / (1 - self)) / 2."; return ((1 + self) / (1 - self)).log() / 2.0
   def asinh(self) -> Tensor:
     """log(self + sqrt(self^2 + 1)) for positive self, and the function is odd."""
-    side = (self < 0).where(-1.0, 1.0)
+    side = (self < 0).where(-1.0, self._float().ones_like())
     return side * (side * self + (self * self + 1).sqrt()).log()
   def acosh(self) -> Tensor: "log(self + sqrt(self^2 - 1))."; return (self + (self * self - 1).sqrt()).log()
   def softplus(self, beta: Number = 1) -> Tensor:
     """log(1 + exp(beta self)) / beta, as max(self, 0) + log(1 + exp(-abs(beta self))) / beta, which can't overflow."""
-    return self.maximum(0) + (1 + (self * -beta).abs().neg().exp()).log() / float(beta)
+    return self.maximum(0) + (1 + (self._float() * beta).abs().neg().exp()).log() / float(beta)
   def mish(self) -> Tensor: "self tanh(softplus(self))."; return self * self.softplus().tanh()
   def softsign(self) -> Tensor: "self / (1 + abs(self))."; return self / (1 + self.abs())
   def where(self, x: Any, y: Any) -> Tensor:
@@ -755,7 +766,8 @@ class Tensor:
     if isinstance(x, np.generic): x = x.item()
     if not isinstance(x, (int, float)):
       a, b = self._pair(x, reverse)
-      return mlops.Pow.apply(a._float(), b._float())
+      dtype = max(a.dtype, b.dtype) if max(a.dtype, b.dtype).priority >= 9 else Tensor.default_type
+      return mlops.Pow.apply(a.cast(dtype), b.cast(dtype))
     if reverse and x > 0 and x != 1 and math.isfinite(x): return mlops.Exp.apply(self._float(), factor=math.log2(x))
     if x < 0 and isinstance(x, int) and not reverse and self.dtype.priority < 9: raise ValueError(f"{self.dtype} ** {x} is no integer: cast first")
     base = self._float() if isinstance(x, float) or reverse else self
@@ -789,8 +801,8 @@ class Tensor:
   def __gt__(self, x): return self._compare(mlops.less, x, True)
   def __le__(self, x): return self._compare(mlops.less_equal, x)
   def __ge__(self, x): return self._compare(mlops.less_equal, x, True)
-  def __eq__(self, x): return NotImplemented if x is None or isinstance(x, str) else self._compare(mlops.equal, x)
-  def __ne__(self, x): return NotImplemented if x is None or isinstance(x, str) else self._compare(mlops.equal, x)._reversed()
+  def __eq__(self, x): return self._compare(mlops.equal, x) if isinstance(x, OPERANDS) else NotImplemented
+  def __ne__(self, x): return self._compare(mlops.equal, x)._reversed() if isinstance(x, OPERANDS) else NotImplemented
 
   # *** networks and losses ***
 
@@ -813,6 +825,7 @@ class Tensor:
     return x if bias is None else x + channels(bias)
   def dropout(self, p: Number = 0.5) -> Tensor:
     """While Tensor.training: zero with probability p, else divided by 1 - p; otherwise self."""
+    if not 0 <= p <= 1: raise ValueError(f"dropout with probability {p}")
     if not Tensor.training or p == 0: return self
     return (Tensor.rand(*self.shape, dtype=dtypes.float32) >= p).where(self * (1 / (1.0 - p)), 0.0)
   def scaled_dot_product_attention(self, key: Tensor, value: Tensor, attn_mask: Optional[Tensor] = None, dropout_p: Number = 0.0,
@@ -839,3 +852,5 @@ class Tensor:
     if ((labels < 0) | (labels >= C))[counted].any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
     hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1)[..., None].astype(np.int32))
     return hot.where(self.log_softmax(-1), 0).sum() / -float(counted.sum())
+
+OPERANDS = (Tensor, int, float, list, np.ndarray, np.generic)  # what a Tensor can be compared with

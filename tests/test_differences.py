@@ -579,11 +579,12 @@ def test_bfloat16():
   same(pickle.loads(pickle.dumps(t)), t.numpy(), dtypes.bfloat16)
 
 def test_repr():
-  t = F(1, 2)
-  assert repr(t) == "<Tensor <LB (2,) dtypes.float> on CPU with grad None>"
+  assert repr(F(1, 2.5)) == "Tensor([1. , 2.5])"
   w = W(1)
-  w.sum().backward()
-  assert repr(w) == "<Tensor <LB (1,) dtypes.float> on CPU with grad <LB (1,) dtypes.float>>"
+  assert repr(w) == "Tensor([1.], requires_grad=True)"
+  y = w * 2
+  assert repr(y) == "<Tensor (1,) dtypes.float, not computed yet, grad_fn=<Mul>>"
+  assert repr(y.realize()) == "Tensor([2.], grad_fn=<Mul>)"
 
 def test_condition_dtype_and_numbers():
   same(F(1, 0).where(2, 3), [2, 3], dtypes.float32)

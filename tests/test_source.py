@@ -68,9 +68,9 @@ def test_only_py_knows_python(path):
   assert not re.findall(r"\b_?Py[A-Z]?\w*_\w+", code(path))
 
 def project_files():
-  folders = ["csrc", "teenygrad", "tests", "docs", "bench", "extra", ".ci"]
+  folders = ["csrc", "teenygrad", "tests", "docs", "benchmarks", "extra", ".ci"]
   inside = [p for folder in folders for p in (ROOT / folder).rglob("*")
-            if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)]
+            if not any(part.startswith(".") for part in p.relative_to(ROOT / folder).parts)]
   return sorted(p for p in [*ROOT.iterdir(), *inside] if p.is_file() and p.suffix in
                 (".c", ".h", ".inc", ".def", ".py", ".pyi", ".md", ".toml", ".ini", ".in", "") and "__pycache__" not in p.parts)
 
