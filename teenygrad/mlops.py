@@ -2,10 +2,10 @@
 operands, one for each (None: no gradient). A gradient comes in and may go out in another dtype: `Tensor.backward` casts."""
 import math
 from itertools import accumulate
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 from teenygrad.helpers import DType, argsort, dtypes
 from teenygrad.lazy import LazyBuffer
-from teenygrad.ops import UnaryOps, BinaryOps, ReduceOps, TernaryOps
+from teenygrad.ops import UnaryOps, MathOps, BinaryOps, ReduceOps, TernaryOps
 from teenygrad.tensor import Function
 
 # *** what the functions are made of ***
@@ -33,11 +33,12 @@ def trunc(x: LazyBuffer) -> LazyBuffer:
   whole, limit = (dtypes.int64, 2.0**53) if x.dtype is dtypes.float64 else (dtypes.int32, 2.0**24)
   return select(less(absolute(x), x.const(limit)), x.cast(whole).cast(x.dtype), x)
 def power(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
-  """x ** y as C's pow: NaN for negative x and fractional y, 1 for y = 0 and for x = 1. From y log2(abs(x)) and the sign that an odd y keeps."""
+  """x ** y as C's pow: NaN for negative x (but -inf) and fractional y, 1 for y = 0 and for x = 1. From y log2(abs(x)) and the sign that an odd y
+  keeps."""
   size = absolute(x).e(UnaryOps.LOG2).e(BinaryOps.MUL, y).e(UnaryOps.EXP2)
   odd = absolute(y).e(BinaryOps.SUB, mul(trunc(mul(absolute(y), 0.5)), 2.0))  # 1 for odd y, 0 for even y, else a fraction
   whole = select(less(odd.const(0.5), odd), size.e(UnaryOps.NEG), size)
-  signed = select(less(odd.const(0), odd.e(BinaryOps.SUB, trunc(odd))), size.const(math.nan), whole)
+  signed = select(less(odd.const(0), odd.e(BinaryOps.SUB, trunc(odd))), select(less(x.const(-math.inf), x), size.const(math.nan), size), whole)
   one = equal(y, y.const(0)).e(BinaryOps.MAX, equal(x, x.const(1)))
   return select(one, size.const(1), select(less(x, x.const(0)), signed, size))
 
@@ -85,50 +86,53 @@ class Abs(Function):
   def backward(self, g: LazyBuffer) -> LazyBuffer:
     return select(less(self.x, zero := self.x.const(0)), g.e(UnaryOps.NEG), select(less(zero, self.x), g, g.const(0)))
 
-class Sin(Function):
-  """sin x; its derivative as sin(pi/2 - x)."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return x.e(UnaryOps.SIN)
-  def backward(self, g: LazyBuffer) -> LazyBuffer:
-    return self.x.const(math.pi / 2).e(BinaryOps.SUB, self.x).e(UnaryOps.SIN).e(BinaryOps.MUL, g)
-
 class Relu(Function):
   """max(x, 0); the gradient is 0 at 0 and for NaN."""
   def forward(self, x: LazyBuffer) -> LazyBuffer: self.out = x.e(BinaryOps.MAX, x.const(0)); return self.out
   def backward(self, g: LazyBuffer) -> LazyBuffer: return select(less(self.out.const(0), self.out), g, g.const(0))
 
-class Log(Function):
-  """log2(x) times `factor`, which makes it the logarithm to any base."""
-  def forward(self, x: LazyBuffer, factor: float = math.log(2)) -> LazyBuffer:
-    self.x, self.factor, out = x, factor, x.e(UnaryOps.LOG2)
-    return out if factor == 1 else mul(out, factor)
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return mul(g, self.factor / math.log(2)).e(BinaryOps.DIV, self.x)
+class Unary(Function):
+  """A function that is an operation `op` of the engine."""
+  op: Any; backward: Any
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x, self.out = x, x.e(self.op); return self.out
 
-class Exp(Function):
-  """2 ** (x times `factor`), which makes it the power of any base."""
-  def forward(self, x: LazyBuffer, factor: float = 1 / math.log(2)) -> LazyBuffer:
-    self.factor, self.out = factor, (x if factor == 1 else mul(x, factor)).e(UnaryOps.EXP2)
-    return self.out
+class Sqrt(Unary): "The square root."; op, backward = UnaryOps.SQRT, lambda self, g: g.e(BinaryOps.DIV, mul(self.out, 2))
+class Sin(Unary): "The sine."; op, backward = UnaryOps.SIN, lambda self, g: self.x.e(MathOps.COS).e(BinaryOps.MUL, g)
+class Cos(Unary): "The cosine."; op, backward = MathOps.COS, lambda self, g: self.x.e(UnaryOps.SIN).e(UnaryOps.NEG).e(BinaryOps.MUL, g)
+class Exp(Unary): "e ** x."; op, backward = MathOps.EXP, lambda self, g: self.out.e(BinaryOps.MUL, g)
+class Exp2(Unary): "2 ** x."; op, backward = UnaryOps.EXP2, lambda self, g: mul(self.out.e(BinaryOps.MUL, g), math.log(2))
+class Expm1(Unary): "e ** x - 1, exact near 0."; op, backward = MathOps.EXPM1, lambda self, g: self.x.e(MathOps.EXP).e(BinaryOps.MUL, g)
+class Log(Unary): "The natural logarithm."; op, backward = MathOps.LOG, lambda self, g: g.e(BinaryOps.DIV, self.x)
+class Log2(Unary): "The logarithm to base 2."; op, backward = UnaryOps.LOG2, lambda self, g: mul(g, 1 / math.log(2)).e(BinaryOps.DIV, self.x)
+class Log1p(Unary): "log(1 + x), exact near 0."; op, backward = MathOps.LOG1P, lambda self, g: g.e(BinaryOps.DIV, self.x.e(BinaryOps.ADD, g.const(1)))
+class Tanh(Unary):
+  """The hyperbolic tangent."""
+  op, backward = MathOps.TANH, lambda self, g: g.const(1).e(BinaryOps.SUB, self.out.e(BinaryOps.MUL, self.out)).e(BinaryOps.MUL, g)
+
+class Asinh(Function):
+  """The inverse of sinh: with a = abs(x) and c = 1/a + sqrt(1 + 1/a^2) it is log1p(a + a / c), or log(a) + log1p(1/a + 1/c) for a > 1, in which
+  nothing overflows; and it is odd. The derivative is 1 / sqrt(x^2 + 1)."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer:
+    self.x, a, one = x, absolute(x), x.const(1)
+    c = (b := one.e(BinaryOps.DIV, a)).e(BinaryOps.ADD, b.e(BinaryOps.MUL, b).e(BinaryOps.ADD, one).e(UnaryOps.SQRT))
+    near, far = a.e(BinaryOps.ADD, a.e(BinaryOps.DIV, c)), b.e(BinaryOps.ADD, one.e(BinaryOps.DIV, c))
+    out = a.e(BinaryOps.MAX, one).e(MathOps.LOG).e(BinaryOps.ADD, select(less(one, a), far, near).e(MathOps.LOG1P))
+    return select(less(x, x.const(0)), out.e(UnaryOps.NEG), select(less(x.const(0), x), out, x))
   def backward(self, g: LazyBuffer) -> LazyBuffer:
-    out = self.out.e(BinaryOps.MUL, g)
-    return out if self.factor == 1 / math.log(2) else mul(out, self.factor * math.log(2))
-
-class Sqrt(Function):
-  """The square root."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer: self.out = x.e(UnaryOps.SQRT); return self.out
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.e(BinaryOps.DIV, mul(self.out, 2))
+    return g.e(BinaryOps.DIV, self.x.e(BinaryOps.MUL, self.x).e(BinaryOps.ADD, g.const(1)).e(UnaryOps.SQRT))
 
 class Sigmoid(Function):
   """1 / (1 + exp(-x))."""
   def forward(self, x: LazyBuffer) -> LazyBuffer:
-    self.out = x.const(1).e(BinaryOps.DIV, mul(x, -1 / math.log(2)).e(UnaryOps.EXP2).e(BinaryOps.ADD, x.const(1)))
-    return self.out
-  def backward(self, g: LazyBuffer) -> LazyBuffer:
-    return self.out.e(BinaryOps.MUL, self.out.const(1).e(BinaryOps.SUB, self.out)).e(BinaryOps.MUL, g)
+    self.out = x.const(1).e(BinaryOps.DIV, x.e(UnaryOps.NEG).e(MathOps.EXP).e(BinaryOps.ADD, x.const(1))); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return self.out.e(BinaryOps.MUL, self.out.const(1).e(BinaryOps.SUB, self.out)).e(BinaryOps.MUL, g)
 
-class PowConst(Function):
-  """x ** p for a fraction p: NaN for negative x."""
-  def forward(self, x: LazyBuffer, p: float) -> LazyBuffer: self.log, self.p = x.e(UnaryOps.LOG2), p; return mul(self.log, p).e(UnaryOps.EXP2)
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return mul(mul(self.log, self.p - 1).e(UnaryOps.EXP2), self.p).e(BinaryOps.MUL, g)
+class Softplus(Function):
+  """log(1 + exp(beta x)) / beta, as max(x, 0) + log1p(exp(-abs(beta x))) / beta, which can't overflow. The derivative is 1 - exp(-beta out)."""
+  def forward(self, x: LazyBuffer, beta: float) -> LazyBuffer:
+    self.beta, rest = beta, mul(absolute(x), -beta).e(MathOps.EXP).e(MathOps.LOG1P)
+    self.out = x.e(BinaryOps.MAX, x.const(0)).e(BinaryOps.ADD, mul(rest, 1 / beta)); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return mul(self.out, -self.beta).e(MathOps.EXPM1).e(UnaryOps.NEG).e(BinaryOps.MUL, g)
 
 # *** two and three operands ***
 

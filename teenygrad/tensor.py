@@ -107,11 +107,10 @@ class Tensor:
 
   def __repr__(self):
     """The values as PyTorch shows them, the middle of long ones left out; nothing is computed for it."""
-    ctx = getattr(self, "_ctx", None)
-    notes = [f"grad_fn=<{type(ctx).__name__}>"] if ctx is not None else ["requires_grad=True"] if self.requires_grad else []
+    notes = [f"grad_fn=<{type(self._ctx).__name__}>"] if getattr(self, "_ctx", None) else ["requires_grad=True"] if self.requires_grad else []
     if not self.lazydata.computed: return f"<Tensor {', '.join([f'{self.shape} {self.dtype}', 'not computed yet', *notes])}>"
-    if self.dtype != Tensor.default_type: notes.insert(0, f"dtype={self.dtype}")
-    if not self.numel() and self.ndim > 1: notes.insert(0, f"shape={self.shape}")
+    if self.dtype != Tensor.default_type: notes = [f"dtype={self.dtype}", *notes]
+    if not self.numel() and self.ndim > 1: notes = [f"shape={self.shape}", *notes]
     values = np.array2string(self.numpy(), precision=4, separator=", ", prefix="Tensor(", threshold=1000, edgeitems=3)
     return f"Tensor({', '.join([values, *notes])})"
   def __hash__(self): return id(self)
@@ -252,7 +251,8 @@ class Tensor:
     return Tensor(mlops.mul(count, step).e(_engine.BinaryOps.ADD, count.const(start)).cast(dtype), requires_grad=requires_grad)
   @staticmethod
   def eye(dim: int, dtype: Optional[DType] = None, device=None, requires_grad=None) -> Tensor:
-    """The identity matrix of dim rows, in default_type without dtype."""
+    """The identity matrix of dim rows, in default_type without dtype. ValueError for a negative dim."""
+    if dim < 0: raise ValueError(f"an identity matrix of {dim} rows")
     i = Tensor.arange(dim, dtype=dtypes.int32)
     return Tensor((i.reshape(dim, 1) == i).lazydata.cast(dtype or Tensor.default_type), requires_grad=requires_grad)
 
@@ -274,8 +274,9 @@ class Tensor:
     return Tensor(make(u).cast(dtype).lazydata, requires_grad=requires_grad)
   @staticmethod
   def randn(*shape, **kwargs) -> Tensor:
-    """Standard normal, by Box and Muller's formula."""
-    return Tensor._drawn_from(lambda u: (u[0] * (2 * math.pi)).cos() * ((1 - u[1]).log() * -2).sqrt(), (2, *_args(*shape)), **kwargs)
+    """Standard normal, by Box and Muller's formula, in float64: so the bits do not depend on the instruction set."""
+    def normal(u): return (u[..., 0] * (2 * math.pi)).cos() * ((1 - u[..., 1]).log() * -2).sqrt()
+    return Tensor._drawn_from(lambda u: normal(u.cast(dtypes.float64)), (*_args(*shape), 2), **kwargs)
   @staticmethod
   def randint(*shape, low: int = 0, high: int = 10, dtype: DType = dtypes.int32, **kwargs) -> Tensor:
     """Integers low, ..., high - 1, all equally likely. ValueError if there are none, OverflowError if dtype can't hold them."""
@@ -640,13 +641,13 @@ class Tensor:
 
   def neg(self) -> Tensor: "-self; bools count as int32."; return mlops.Neg.apply(self if self.dtype != dtypes.bool else self.cast(dtypes.int32))
   def log(self) -> Tensor: "The natural logarithm: -inf at 0, NaN below."; return mlops.Log.apply(self._float())
-  def log2(self) -> Tensor: "The logarithm to base 2."; return mlops.Log.apply(self._float(), factor=1)
+  def log2(self) -> Tensor: "The logarithm to base 2."; return mlops.Log2.apply(self._float())
   def exp(self) -> Tensor: "e ** self."; return mlops.Exp.apply(self._float())
-  def exp2(self) -> Tensor: "2 ** self."; return mlops.Exp.apply(self._float(), factor=1)
+  def exp2(self) -> Tensor: "2 ** self."; return mlops.Exp2.apply(self._float())
   def relu(self) -> Tensor: "max(self, 0); the gradient at 0 is 0."; return mlops.Relu.apply(self)
   def sigmoid(self) -> Tensor: "1 / (1 + exp(-self))."; return mlops.Sigmoid.apply(self._float())
   def sin(self) -> Tensor: "The sine."; return mlops.Sin.apply(self._float())
-  def cos(self) -> Tensor: "The cosine, as sin(pi/2 - self)."; return (math.pi / 2 - self).sin()
+  def cos(self) -> Tensor: "The cosine."; return mlops.Cos.apply(self._float())
   def tan(self) -> Tensor: "sin / cos."; return self.sin() / self.cos()
   def sqrt(self) -> Tensor: "The square root, NaN below 0."; return mlops.Sqrt.apply(self._float())
   def rsqrt(self) -> Tensor: "1 / sqrt(self)."; return self.sqrt().reciprocal()
@@ -679,29 +680,25 @@ class Tensor:
   def leakyrelu(self, neg_slope: Number = 0.01) -> Tensor: "self above 0, neg_slope self below."; return (self > 0).where(self, self * neg_slope)
   def elu(self, alpha: Number = 1.0) -> Tensor:
     """self above 0, alpha (exp(self) - 1) below."""
-    return (self > 0).where(self, alpha * ((self > 0).where(0, self).exp() - 1))
+    return (self > 0).where(self, alpha * mlops.Expm1.apply((self > 0).where(0, self)._float()))
   def celu(self, alpha: Number = 1.0) -> Tensor:
     """self above 0, alpha (exp(self / alpha) - 1) below."""
-    return (self > 0).where(self, alpha * (((self > 0).where(0, self) / float(alpha)).exp() - 1))
+    return (self > 0).where(self, alpha * mlops.Expm1.apply((self > 0).where(0, self) / float(alpha)))
   def swish(self) -> Tensor: "self sigmoid(self)."; return self * self.sigmoid()
   silu = swish
   def quick_gelu(self) -> Tensor: "self sigmoid(1.702 self)."; return self * (self * 1.702).sigmoid()
   def gelu(self) -> Tensor:
-    """0.5 self (1 + tanh(sqrt(2/pi) (self + 0.044715 self^3))) (Hendrycks and Gimpel, 2016)."""
-    x = self._wide()
-    return (0.5 * x * (1 + (math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x * x)).tanh())).cast(self._float().dtype)
-  def tanh(self) -> Tensor: "2 sigmoid(2 self) - 1."; return 2.0 * (2.0 * self).sigmoid() - 1.0
-  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return (self.exp() - self._float().neg().exp()) / 2.0
+    """0.5 self (1 + tanh(u)) with u = sqrt(2/pi) (self + 0.044715 self^3) (Hendrycks and Gimpel, 2016), as self sigmoid(2 u)."""
+    return ((x := self._wide()) * (math.sqrt(8 / math.pi) * x * (1 + 0.044715 * x * x)).sigmoid()).cast(self._float().dtype)
+  def tanh(self) -> Tensor: "The hyperbolic tangent."; return mlops.Tanh.apply(self._float())
+  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return (mlops.Expm1.apply(x := self._float()) - mlops.Expm1.apply(-x)) / 2.0
   def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return (self.exp() + self._float().neg().exp()) / 2.0
-  def atanh(self) -> Tensor: "log((1 + self) / (1 - self)) / 2."; return ((1 + self) / (1 - self)).log() / 2.0
-  def asinh(self) -> Tensor:
-    """log(self + sqrt(self^2 + 1)) for positive self, and the function is odd."""
-    side = (self < 0).where(-1.0, self._float().ones_like())
-    return side * (side * self + (self * self + 1).sqrt()).log()
-  def acosh(self) -> Tensor: "log(self + sqrt(self^2 - 1))."; return (self + (self * self - 1).sqrt()).log()
-  def softplus(self, beta: Number = 1) -> Tensor:
-    """log(1 + exp(beta self)) / beta, as max(self, 0) + log(1 + exp(-abs(beta self))) / beta, which can't overflow."""
-    return self.maximum(0) + (1 + (self._float() * beta).abs().neg().exp()).log() / float(beta)
+  def atanh(self) -> Tensor: "log((1 + self) / (1 - self)) / 2."; return (mlops.Log1p.apply(x := self._float()) - mlops.Log1p.apply(-x)) / 2.0
+  def asinh(self) -> Tensor: "The inverse of sinh."; return mlops.Asinh.apply(self._wide()).cast(self._float().dtype)
+  def acosh(self) -> Tensor:
+    """The inverse of cosh for self >= 1, as 2 asinh(sqrt((self - 1) / 2)); NaN below."""
+    return (((self._wide() - 1) / 2).sqrt().asinh() * 2).cast(self._float().dtype)
+  def softplus(self, beta: Number = 1) -> Tensor: "log(1 + exp(beta self)) / beta."; return mlops.Softplus.apply(self._float(), beta=float(beta))
   def mish(self) -> Tensor: "self tanh(softplus(self))."; return self * self.softplus().tanh()
   def softsign(self) -> Tensor: "self / (1 + abs(self))."; return self / (1 + self.abs())
   def where(self, x: Any, y: Any) -> Tensor:
@@ -768,15 +765,14 @@ class Tensor:
       a, b = self._pair(x, reverse)
       dtype = max(a.dtype, b.dtype) if max(a.dtype, b.dtype).priority >= 9 else Tensor.default_type
       return mlops.Pow.apply(a.cast(dtype), b.cast(dtype))
-    if reverse and x > 0 and x != 1 and math.isfinite(x): return mlops.Exp.apply(self._float(), factor=math.log2(x))
+    if reverse and x > 0 and x != 1 and math.isfinite(x): return (self._float() * math.log2(x)).exp2()
     if x < 0 and isinstance(x, int) and not reverse and self.dtype.priority < 9: raise ValueError(f"{self.dtype} ** {x} is no integer: cast first")
     base = self._float() if isinstance(x, float) or reverse else self
-    if reverse or not -1024 <= x <= 1024: return mlops.Pow.apply(*base._float()._pair(float(x), reverse))
+    if reverse or not -1024 <= x <= 1024 or x != int(x) and abs(x) != 0.5: return mlops.Pow.apply(*base._float()._pair(float(x), reverse))
     if x < 0: return base.reciprocal().pow(-x)
     if x == 0: return mlops.Zero.apply(base) + 1
     if x == 1: return base.contiguous()
     if x == 0.5: return base.sqrt()
-    if x != int(x): return mlops.PowConst.apply(base, p=x)
     root = base.pow(x // 2)
     return root * root * base if x % 2 else root * root
 

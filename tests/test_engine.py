@@ -9,7 +9,7 @@ import torch
 from teenygrad import _engine
 from teenygrad.helpers import dtypes
 from teenygrad.lazy import LazyBuffer
-from teenygrad.ops import BinaryOps, LoadOps, ReduceOps, TernaryOps, UnaryOps
+from teenygrad.ops import BinaryOps, LoadOps, MathOps, ReduceOps, TernaryOps, UnaryOps
 
 NAMES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
 INTS, FLOATS = NAMES[1:9], NAMES[9:]
@@ -68,6 +68,7 @@ def to_bf16(a): return torch.from_numpy(np.asarray(a, np.float32)).to(torch.bflo
 # float64 stands for; float64 within 2 of the C library's, two good libraries being that far apart; float16 is the rounded float32
 # and may fall to the neighbour where that lies next to the middle between two.
 EXACT, CLOSE = {UnaryOps.SQRT: np.sqrt, UnaryOps.NEG: np.negative}, {UnaryOps.EXP2: np.exp2, UnaryOps.LOG2: np.log2, UnaryOps.SIN: np.sin}
+MATH = dict(zip(MathOps, (np.cos, np.exp, np.log, np.expm1, np.log1p, np.tanh)))  # EXPM1 and TANH within 1.1, promised are 1.5
 
 def within_ulps(got, want, ulps):
   """want: in float64. Counted in the spacing of numbers at `want` in the dtype of `got`."""
@@ -88,6 +89,7 @@ def test_unary_floats(name, isa):
     for op, fn in CLOSE.items():
       got = value(LazyBuffer(a).e(op))
       within_ulps(got, fn(a.astype(np.float64)), 2 if name == "float64" else 1)
+    for op, fn in MATH.items(): within_ulps(value(LazyBuffer(a).e(op)), fn(a.astype(np.float64)), 2 if name == "float64" else 1.5)
 
 @pytest.mark.parametrize("name", INTS)
 def test_unary_integers(name, isa):
@@ -186,6 +188,13 @@ def test_special_values():
     equal(got, np.array(want, np.float32), op)
     equal(np.signbit(got)[[0, 1]], np.signbit(np.array(want, np.float32))[[0, 1]])
   equal(value(LazyBuffer(np.array([np.inf, -np.inf, np.nan, 0], np.float32)).e(UnaryOps.SIN)), np.array([np.nan]*3 + [0], np.float32))
+
+  x = np.array([0, -0.0, np.inf, -np.inf, np.nan, -1, 1e-45, -1e-45, 3e38, -3e38], np.float32)
+  with np.errstate(all="ignore"):
+    for op, fn in MATH.items():
+      got, want = value(LazyBuffer(x).e(op)), fn(x.astype(np.float64)).astype(np.float32)
+      np.testing.assert_allclose(got, want, rtol=3e-7, err_msg=str(op))
+      equal(np.signbit(got[~np.isnan(want)]), np.signbit(want[~np.isnan(want)]))
 
 # ---- 16-bit floats ----
 

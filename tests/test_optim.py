@@ -253,7 +253,7 @@ def test_weight_decay_alone():
   opt.step()
   assert v.item() == 1.5
 
-def test_training_under_no_grad_and_a_real_fit():
+def test_a_fit():
   rng = np.random.default_rng(0)
   x = rng.normal(size=(200, 5)).astype(np.float32)
   true = rng.normal(size=5).astype(np.float32)

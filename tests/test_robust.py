@@ -7,7 +7,7 @@ import pytest
 from teenygrad import _engine
 from teenygrad.helpers import dtypes
 from teenygrad.lazy import LazyBuffer
-from teenygrad.ops import BinaryOps, LoadOps, MovementOps, ReduceOps, TernaryOps, UnaryOps
+from teenygrad.ops import BinaryOps, LoadOps, MathOps, MovementOps, ReduceOps, TernaryOps, UnaryOps
 
 def value(lb): return lb.realized.toCPU()
 def ones(*shape): return LazyBuffer(np.ones(shape, np.float32))
@@ -308,7 +308,7 @@ def test_hostile_arguments_of_methods(name):
   check_graphs()
 
 def test_hostile_arguments_of_elementwise():
-  for op in [*UnaryOps, *BinaryOps, *TernaryOps, *ReduceOps, *MovementOps, *LoadOps]:
+  for op in [*UnaryOps, *MathOps, *BinaryOps, *TernaryOps, *ReduceOps, *MovementOps, *LoadOps]:
     for bad in hostile():
       attack(ones(2, 3).e, op, bad)
       attack(ones(2, 3).e, op, ones(2, 3), bad)

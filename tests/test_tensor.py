@@ -448,6 +448,12 @@ def test_errors_leave_tensors_unchanged():
   (w * t).sum().backward()
   same(w.grad, [1, 2, 3])
 
+def test_arguments_are_checked():
+  t = Tensor.ones(4)
+  for bad in (lambda: t.chunk(0), lambda: t.chunk(-1), lambda: t.repeat((-1,)), lambda: Tensor.zeros(2, -1), lambda: Tensor.eye(-1),
+              lambda: t.stack([])):
+    with pytest.raises(ValueError): bad()
+
 def test_device_methods():
   t = W(1, 2)
   t.sum().backward()

@@ -8,7 +8,7 @@
 
 #include "sched/kernel.h"
 
-/* slots: the kernel's buffers. MEMORY is the only failure; the output is then undefined. */
+/* As tg_run_kernel. */
 tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) TG_MUST_CHECK;
 
 #endif

@@ -3,12 +3,12 @@
  * A register is a block of TG_BLOCK elements. Registers are assigned by linear scan: an
  * instruction takes over the register of a source that dies with it when the elements are
  * equally wide (kernels allow exact aliasing), so a long chain lives in two or three registers and
- * stays in L1. Dense loads take no register at all: the instruction reads memory.
+ * stays in L1. Dense loads are not copied to theirs: the instruction reads memory.
  *
  *   scratch:  | pointer of each value | register 0 | register 1 | ... | constants |
  *
  * Invariant: a step's `reg` is -1 only if its value is never in scratch (ACC).
- * Callers: run.c, contract.c. */
+ * Callers: run.c, sequence.c, contract.c. */
 #include "exec/vm.h"
 
 #include <inttypes.h>
@@ -58,7 +58,13 @@ static int op_cost(const tg_instr *in) {
   switch (in->op) {
   case TG_OP_EXP2:
   case TG_OP_LOG2:
-  case TG_OP_SIN: return 8;
+  case TG_OP_SIN:
+  case TG_OP_COS:
+  case TG_OP_EXP:
+  case TG_OP_LOG:
+  case TG_OP_EXPM1:
+  case TG_OP_LOG1P:
+  case TG_OP_TANH: return 8;
   case TG_OP_DIV:
   case TG_OP_SQRT:
   case TG_OP_MOD: return 4;

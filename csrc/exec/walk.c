@@ -2,7 +2,7 @@
  * swept dimension, finds the valid part of each from the bounds, and hands it to an emitter:
  * read, write, positions and validity differ only in the emitter.
  *
- * Owns: nothing beyond the arrays inside a tg_walk. Callers: vm.c, contract.c, and the copy out
+ * Owns: nothing beyond the arrays inside a tg_walk. Callers: vm.c, sequence.c, contract.c, and the copy out
  * to NumPy. No locks, no allocation after tg_walk_init. */
 #include "exec/walk.h"
 

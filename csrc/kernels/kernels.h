@@ -2,7 +2,7 @@
  *
  * Each kernel body is written once (k_*.inc), compiled for every instruction set (isa_*.c) and
  * chosen when the module loads (dispatch.c). The table starts filled with the baseline, so no
- * pointer that kernels.def promises is NULL.
+ * pointer that the comments below promise is NULL.
  *
  * Registers of the block machine hold n elements of a *computed* dtype: bool as uint8 0/1, the
  * integers, float32, float64. float16 and bfloat16 exist only in storage: loads and stores convert.
@@ -49,7 +49,8 @@ typedef struct tgk_gemm {
 typedef struct tgk_table {
   /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype
    * has no such operation: bool NEG, SUB, MOD (and the scheduler computes integer EXP2, LOG2, SIN, SQRT,
-   * RECIP in float64, and DIV but for 64 bits).
+   * RECIP and MathOps in float64, and DIV but for 64 bits). EXP2 to SIN and MathOps as C99's functions, also of
+   * infinities, NaN and -0 (k_math.inc: how close).
    * CMPLT writes uint8 0/1. Integers wrap. MAX: NaN wins from either side. ADD and MAX of bool are or, MUL is and. */
   tgk_unary_fn unary[TG_OP_COUNT][TG_DTYPE_COUNT];
   tgk_binary_fn binary[TG_OP_COUNT][TG_DTYPE_COUNT];

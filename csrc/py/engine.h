@@ -12,7 +12,7 @@
 
 #include "graph/node.h"
 
-#define ENUM_COUNT 6
+#define ENUM_COUNT 7
 
 typedef struct engine_state {
   PyInterpreterState *interpreter; /* the one this module lives in */

@@ -402,7 +402,7 @@ done:
 
 /* The enums are made once: members that are out in the world stay the engine's own if the module is imported anew. */
 static int add_enums(PyObject *module) {
-  static const char *const names[ENUM_COUNT] = {"UnaryOps",   "BinaryOps",   "ReduceOps",
+  static const char *const names[ENUM_COUNT] = {"UnaryOps",   "MathOps",     "BinaryOps", "ReduceOps",
                                                 "TernaryOps", "MovementOps", "LoadOps"};
   int result = 0;
   PyObject *enum_module = PyImport_ImportModule("enum"), *enum_class = NULL;

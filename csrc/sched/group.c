@@ -28,7 +28,13 @@ static float op_cost(const tg_node *n) {
   switch (n->op) {
   case TG_OP_EXP2:
   case TG_OP_LOG2:
-  case TG_OP_SIN: return 8;
+  case TG_OP_SIN:
+  case TG_OP_COS:
+  case TG_OP_EXP:
+  case TG_OP_LOG:
+  case TG_OP_EXPM1:
+  case TG_OP_LOG1P:
+  case TG_OP_TANH: return 8;
   case TG_OP_SQRT:
   case TG_OP_DIV:
   case TG_OP_MOD: return 3;

@@ -132,6 +132,12 @@ static tg_dtype working_dtype(const tg_node *n, tg_dtype common) {
   case TG_OP_EXP2:
   case TG_OP_LOG2:
   case TG_OP_SIN:
+  case TG_OP_COS:
+  case TG_OP_EXP:
+  case TG_OP_LOG:
+  case TG_OP_EXPM1:
+  case TG_OP_LOG1P:
+  case TG_OP_TANH:
   case TG_OP_SQRT:
   case TG_OP_RECIP: return TG_F64;
   default: return common;
