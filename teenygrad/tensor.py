@@ -424,8 +424,8 @@ class Tensor:
   def _positions(i) -> np.ndarray:
     """An index that is a Tensor, an array or a list as an array of int64 or bool. IndexError for one of another type or with fractions."""
     i = i.numpy() if isinstance(i, Tensor) else np.asarray(i)
-    if i.size and i.dtype.kind not in "iub" and (i.dtype.kind != "f" or (i != np.trunc(i)).any()):
-      raise IndexError(f"an index must be of integers or bools, not {i.dtype} {i}")
+    if i.dtype == bool and not i.ndim or i.size and i.dtype.kind not in "iub" and (i.dtype.kind != "f" or (i != np.trunc(i)).any()):
+      raise IndexError(f"an index must be of integers, or a mask of one or more axes, not {i.dtype} {i}")
     return i if i.dtype == bool else i.astype(np.int64)
   def _index(self, key) -> Tuple[list, List[Tuple[int, np.ndarray]]]:
     """An index in two steps: the basic index of ints, slices (one for each axis that neither an int nor None takes) and None, and then arrays

@@ -592,3 +592,6 @@ def test_condition_dtype_and_numbers():
   same(I(1, 0).where(2, 3), [2, 3], dtypes.int32)
   same(I(1, 0).where(2.5, 3), [2.5, 3], dtypes.float32)
   same(B(True, False).where(2, 3), [2, 3], dtypes.float32)
+
+def test_a_mask_has_an_axis():
+  with pytest.raises(IndexError, match="mask of one or more axes"): F(1, 2)[F(1).sum() > 0]

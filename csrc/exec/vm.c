@@ -54,22 +54,8 @@ struct tg_vm {
 
 static int op_cost(const tg_instr *in) {
   if (in->code == TG_I_RANDOM) return 16;
-  if (in->code != TG_I_OP) return in->code == TG_I_CONST || in->code == TG_I_ACC ? 0 : 2;
-  switch (in->op) {
-  case TG_OP_EXP2:
-  case TG_OP_LOG2:
-  case TG_OP_SIN:
-  case TG_OP_COS:
-  case TG_OP_EXP:
-  case TG_OP_LOG:
-  case TG_OP_EXPM1:
-  case TG_OP_LOG1P:
-  case TG_OP_TANH: return 8;
-  case TG_OP_DIV:
-  case TG_OP_SQRT:
-  case TG_OP_MOD: return 4;
-  default: return 1;
-  }
+  if (in->code == TG_I_OP) return tg_ops[in->op].cost;
+  return in->code == TG_I_CONST || in->code == TG_I_ACC ? 0 : 2;
 }
 
 static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {

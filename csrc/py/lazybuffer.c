@@ -363,32 +363,22 @@ static PyObject *lazybuffer_contiguous(lazybuffer *b, PyObject *unused) {
 
 /* ---- movement ---- */
 
-static PyObject *lazybuffer_reshape(lazybuffer *b, PyObject *arg) {
-  int64_t shape[TG_MAX_DIMS];
+/* The movement ops whose argument is one integer for each axis. */
+typedef tg_status (*movement_fn)(tg_view *v, int n, const int64_t *arg, tg_view **out);
+
+static PyObject *move(lazybuffer *b, PyObject *arg, const char *what, movement_fn movement) {
+  int64_t values[TG_MAX_DIMS];
   tg_view *view = NULL;
-  int n = convert_ints(arg, "shape", shape);
+  int n = convert_ints(arg, what, values);
   if (n < 0) return NULL;
-  tg_status status = tg_view_reshape(b->view, n, shape, &view);
+  tg_status status = movement(b->view, n, values, &view);
   return wrap_view(b, status, view);
 }
 
-static PyObject *lazybuffer_expand(lazybuffer *b, PyObject *arg) {
-  int64_t shape[TG_MAX_DIMS];
-  tg_view *view = NULL;
-  int n = convert_ints(arg, "shape", shape);
-  if (n < 0) return NULL;
-  tg_status status = tg_view_expand(b->view, n, shape, &view);
-  return wrap_view(b, status, view);
-}
-
-static PyObject *lazybuffer_permute(lazybuffer *b, PyObject *arg) {
-  int64_t order[TG_MAX_DIMS];
-  tg_view *view = NULL;
-  int n = convert_ints(arg, "order", order);
-  if (n < 0) return NULL;
-  tg_status status = tg_view_permute(b->view, n, order, &view);
-  return wrap_view(b, status, view);
-}
+static PyObject *lazybuffer_reshape(lazybuffer *b, PyObject *arg) { return move(b, arg, "shape", tg_view_reshape); }
+static PyObject *lazybuffer_expand(lazybuffer *b, PyObject *arg) { return move(b, arg, "shape", tg_view_expand); }
+static PyObject *lazybuffer_permute(lazybuffer *b, PyObject *arg) { return move(b, arg, "order", tg_view_permute); }
+static PyObject *lazybuffer_stride(lazybuffer *b, PyObject *arg) { return move(b, arg, "stride", tg_view_stride); }
 
 static PyObject *lazybuffer_shrink(lazybuffer *b, PyObject *arg) {
   int64_t start[TG_MAX_DIMS], stop[TG_MAX_DIMS];
@@ -410,15 +400,6 @@ static PyObject *lazybuffer_pad(lazybuffer *b, PyObject *arg) {
       after[i] = after[0];
     }
   tg_status status = tg_view_pad(b->view, n, before, after, &view);
-  return wrap_view(b, status, view);
-}
-
-static PyObject *lazybuffer_stride(lazybuffer *b, PyObject *arg) {
-  int64_t step[TG_MAX_DIMS];
-  tg_view *view = NULL;
-  int n = convert_ints(arg, "stride", step);
-  if (n < 0) return NULL;
-  tg_status status = tg_view_stride(b->view, n, step, &view);
   return wrap_view(b, status, view);
 }
 

@@ -24,22 +24,7 @@
 static float op_cost(const tg_node *n) {
   if (n->kind == TG_NODE_RANDOM) return 16;
   if (n->kind == TG_NODE_GATHER) return LOAD_COST + 4;
-  if (n->kind != TG_NODE_ELEMENTWISE) return 1;
-  switch (n->op) {
-  case TG_OP_EXP2:
-  case TG_OP_LOG2:
-  case TG_OP_SIN:
-  case TG_OP_COS:
-  case TG_OP_EXP:
-  case TG_OP_LOG:
-  case TG_OP_EXPM1:
-  case TG_OP_LOG1P:
-  case TG_OP_TANH: return 8;
-  case TG_OP_SQRT:
-  case TG_OP_DIV:
-  case TG_OP_MOD: return 3;
-  default: return 1;
-  }
+  return n->kind == TG_NODE_ELEMENTWISE ? (float)tg_ops[n->op].cost : 1;
 }
 
 static bool is_computed(const tg_node *n) {

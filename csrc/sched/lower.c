@@ -126,22 +126,8 @@ static tg_status lower_operand(lowering *l, int64_t i, int j, tg_view *view, tg_
 /* The dtype in which an op is computed: the common one, floating where the op is. 64-bit integers are divided as
  * they are, for float64 can't hold them all. */
 static tg_dtype working_dtype(const tg_node *n, tg_dtype common) {
-  if (tg_dtypes[common].is_float) return common;
-  switch (n->op) {
-  case TG_OP_DIV: return tg_dtypes[common].itemsize == 8 ? common : TG_F64;
-  case TG_OP_EXP2:
-  case TG_OP_LOG2:
-  case TG_OP_SIN:
-  case TG_OP_COS:
-  case TG_OP_EXP:
-  case TG_OP_LOG:
-  case TG_OP_EXPM1:
-  case TG_OP_LOG1P:
-  case TG_OP_TANH:
-  case TG_OP_SQRT:
-  case TG_OP_RECIP: return TG_F64;
-  default: return common;
-  }
+  bool exact = n->op == TG_OP_DIV && tg_dtypes[common].itemsize == 8;
+  return tg_dtypes[common].is_float || tg_ops[n->op].domain == TG_DOMAIN_ANY || exact ? common : TG_F64;
 }
 
 static tg_status lower_elementwise(lowering *l, int64_t i, tg_view *view, int32_t *out) {
