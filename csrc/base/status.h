@@ -14,7 +14,6 @@ typedef enum tg_status {
   TG_ERR_VALUE,       /* ValueError */
   TG_ERR_TYPE,        /* TypeError */
   TG_ERR_INDEX,       /* IndexError */
-  TG_ERR_ASSERT,      /* AssertionError: the original's own asserts that its suites pin */
   TG_ERR_UNSUPPORTED, /* NotImplementedError */
   TG_ERR_INTERNAL,    /* RuntimeError: a promise of the engine's own was broken */
 } tg_status;

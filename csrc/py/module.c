@@ -20,7 +20,6 @@ PyObject *engine_raise(tg_status status) {
                              [TG_ERR_VALUE] = PyExc_ValueError,
                              [TG_ERR_TYPE] = PyExc_TypeError,
                              [TG_ERR_INDEX] = PyExc_IndexError,
-                             [TG_ERR_ASSERT] = PyExc_AssertionError,
                              [TG_ERR_INTERNAL] = PyExc_RuntimeError,
                              [TG_ERR_UNSUPPORTED] = PyExc_NotImplementedError};
   PyErr_SetString(types[status], tg_status_message());
@@ -298,12 +297,9 @@ static PyObject *py_set_threads(PyObject *module, PyObject *arg) {
   if (n == -1 && PyErr_Occurred()) return NULL;
   if (n < 1 || n > TG_MAX_THREADS)
     return PyErr_Format(PyExc_ValueError, "threads: 1 to %d, not %ld", TG_MAX_THREADS, n);
-  tg_status status;
-  Py_BEGIN_ALLOW_THREADS
-  pthread_mutex_lock(&engine_lock);
-  status = tg_pool_set_size((int)n);
+  if (lock_engine()) return NULL;
+  tg_status status = tg_pool_set_size((int)n);
   pthread_mutex_unlock(&engine_lock);
-  Py_END_ALLOW_THREADS
   if (status) return engine_raise(status);
   Py_RETURN_NONE;
 }
@@ -315,11 +311,9 @@ static PyObject *py_set_isa(PyObject *module, PyObject *arg) {
   if (!name) return NULL;
   for (int isa = 0; isa < TG_ISA_COUNT; isa++)
     if (!strcmp(name, tg_isa_name[isa]) && strlen(name) == (size_t)length && tg_cpu_supports((tg_isa)isa)) {
-      Py_BEGIN_ALLOW_THREADS
-      pthread_mutex_lock(&engine_lock);
+      if (lock_engine()) return NULL;
       tgk_init((tg_isa)isa);
       pthread_mutex_unlock(&engine_lock);
-      Py_END_ALLOW_THREADS
       Py_RETURN_NONE;
     }
   return PyErr_Format(PyExc_ValueError, "this machine has no instruction set %R", arg);

@@ -87,8 +87,7 @@ typedef struct tg_kernel {
   tg_program body;    /* unused by CONTRACT */
   tg_access a, b;     /* CONTRACT only; views over the whole domain */
   tg_unmasked unmasked[2];
-  struct tg_kernel
-      *exact;          /* CONTRACT with an unmasked factor: the same as a REDUCE, for when that is not finite; owned */
+  struct tg_kernel *exact; /* CONTRACT with an unmasked factor: the REDUCE to run if that is not finite; owned */
   tg_program epilogue; /* REDUCE and CONTRACT; at least TG_I_ACC */
   tg_program target;   /* SCATTER: int64 positions in the output */
   int64_t scattered;   /* SCATTER: elements of the output */
