@@ -847,6 +847,6 @@ class Tensor:
     counted = labels != ignore_index
     if ((labels < 0) | (labels >= C))[counted].any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
     hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1)[..., None].astype(np.int32))
-    return hot.where(self.log_softmax(-1), 0).sum() / -float(counted.sum())
+    return hot.where(self.log_softmax(-1), 0).sum(-1).sum() / -float(counted.sum())
 
 OPERANDS = (Tensor, int, float, list, np.ndarray, np.generic)  # what a Tensor can be compared with

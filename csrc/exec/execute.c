@@ -14,49 +14,58 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static tg_status run_one(tg_schedule *s, int kernel, void **pointers) {
-  tg_slot *out = &s->slots[s->kernels[kernel].out.slot];
-  tg_status status = tg_buffer_new(out->bytes, &out->buffer);
-  if (status) return status;
-  pointers[s->kernels[kernel].out.slot] = out->buffer->data;
-  return tg_run_kernel(&s->kernels[kernel], pointers);
-}
+/* The slots of each kernel, chained through `next` from `first[kernel]`: those it writes, and those to be let go after
+ * it, being read by it last. */
+typedef struct chains {
+  int *first_write, *next_write, *first_done, *next_done;
+} chains;
 
-/* Slots ordered by the kernel that reads them last, so that each is let go right after it:
- * `first[k]` chains the slots whose last reader is k through `next`. */
-static void chain_last_reads(const tg_schedule *s, int *first, int *next) {
-  for (int k = 0; k < s->nkernel; k++) first[k] = -1;
+static void chain_slots(const tg_schedule *s, chains *c) {
+  for (int k = 0; k < s->nkernel; k++) c->first_write[k] = c->first_done[k] = -1;
   for (int i = 0; i < s->nslot; i++) {
     const tg_slot *slot = &s->slots[i];
-    if (slot->writer < 0 || slot->keep) continue;
-    next[i] = first[slot->last];
-    first[slot->last] = i;
+    if (slot->writer < 0) continue;
+    c->next_write[i] = c->first_write[slot->writer];
+    c->first_write[slot->writer] = i;
+    if (slot->keep) continue;
+    c->next_done[i] = c->first_done[slot->last];
+    c->first_done[slot->last] = i;
   }
+}
+
+static tg_status run_one(tg_schedule *s, int kernel, const chains *c, void **pointers) {
+  for (int i = c->first_write[kernel]; i >= 0; i = c->next_write[i]) {
+    tg_status status = tg_buffer_new(s->slots[i].bytes, &s->slots[i].buffer);
+    if (status) return status;
+    pointers[i] = s->slots[i].buffer->data;
+  }
+  return tg_run_kernel(&s->kernels[kernel], pointers);
 }
 
 tg_status tg_execute(tg_schedule *s, tg_trace_fn trace, void *context) {
   tg_status status = TG_OK;
   void **pointers = tg_calloc((size_t)s->nslot + 1, sizeof *pointers);
-  int *chains = tg_malloc(((size_t)s->nslot + (size_t)s->nkernel + 1) * sizeof *chains);
-  if (!pointers || !chains) {
+  int *links = tg_malloc(2 * ((size_t)s->nslot + (size_t)s->nkernel + 1) * sizeof *links);
+  if (!pointers || !links) {
     status = tg_fail_memory(((size_t)s->nslot + 1) * sizeof *pointers);
     goto done;
   }
-  int *first = chains, *next = chains + s->nkernel;
-  chain_last_reads(s, first, next);
+  chains c = {links, links + s->nkernel, links + s->nkernel + s->nslot, links + 2 * s->nkernel + s->nslot};
+  chain_slots(s, &c);
   for (int i = 0; i < s->nslot; i++)
     if (s->slots[i].buffer) pointers[i] = s->slots[i].buffer->data;
   for (int k = 0; k < s->nkernel; k++) {
     double start = trace ? now() : 0;
-    if ((status = run_one(s, k, pointers))) goto done;
+    if ((status = run_one(s, k, &c, pointers))) goto done;
     if (trace) trace(context, s, k, now() - start);
-    for (int i = first[k]; i >= 0; i = next[i]) { /* only this schedule knows these buffers: no lock needed */
+    for (int i = c.first_done[k]; i >= 0;
+         i = c.next_done[i]) { /* only this schedule knows these buffers: no lock needed */
       tg_buffer_unref(s->slots[i].buffer);
       s->slots[i].buffer = NULL;
     }
   }
 done:
   tg_free(pointers);
-  tg_free(chains);
+  tg_free(links);
   return status;
 }

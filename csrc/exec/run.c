@@ -24,6 +24,8 @@
 #include "base/integers.h"
 #include "base/pool.h"
 #include "exec/contract.h"
+#include "exec/fold.h"
+#include "exec/rows.h"
 #include "exec/sequence.h"
 #include "exec/vm.h"
 #include "kernels/kernels.h"
@@ -71,7 +73,6 @@ static char *workspace_of(const workspace *w, int worker) { return w->memory + (
 /* ---- map ---- */
 
 typedef struct map_job {
-  const tg_kernel *kernel;
   void *const *slots;
   const tg_vm *vm;
   workspace scratch;
@@ -80,20 +81,17 @@ typedef struct map_job {
 
 static tg_status map_task(void *context, int64_t task, int worker) {
   const map_job *job = context;
-  const tg_access *out = &job->kernel->out;
-  size_t itemsize = tg_itemsize(out->dtype);
   char *scratch = workspace_of(&job->scratch, worker);
   int64_t none = 0, stop = tg_min((task + 1) * job->per_task, job->points);
   tg_vm_prepare(job->vm, scratch);
   for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK)
-    tg_vm_eval_into(job->vm, scratch, job->slots, &none, start, tg_min(TG_BLOCK, stop - start), NULL, out->dtype,
-                    (char *)job->slots[out->slot] + (size_t)start * itemsize);
+    tg_vm_run(job->vm, scratch, job->slots, &none, start, tg_min(TG_BLOCK, stop - start), NULL);
   return TG_OK;
 }
 
 static tg_status run_map(const tg_kernel *k, void *const *slots) {
   tg_vm *vm = NULL;
-  map_job job = {.kernel = k, .slots = slots, .points = tg_product(k->shape, k->nout)};
+  map_job job = {.slots = slots, .points = tg_product(k->shape, k->nout)};
   if (!job.points) return TG_OK;
   tg_status status = tg_vm_compile(&k->body, 0, &vm);
   if (status) return status;
@@ -272,20 +270,11 @@ static void split_reduce(reduce_job *job, int64_t cost) {
   }
 }
 
-static uint64_t identity_of(tg_op op, tg_dtype dtype) {
-  static const tg_scalar lowest[TG_DTYPE_COUNT] = {
-      [TG_I8] = {.i = INT8_MIN},   [TG_I16] = {.i = INT16_MIN},        [TG_I32] = {.i = INT32_MIN},
-      [TG_I64] = {.i = INT64_MIN}, [TG_F32] = {.f = -__builtin_inf()}, [TG_F64] = {.f = -__builtin_inf()}};
-  uint64_t bytes = 0;
-  if (op == TG_OP_REDUCE_MAX) tg_scalar_store(dtype, lowest[dtype], &bytes);
-  return bytes;
-}
-
 static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
 
 static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   tg_vm *body = NULL, *epilogue = NULL;
-  bool sum = k->reduce == TG_OP_REDUCE_SUM;
+  tg_fold fold = tg_fold_of(k->reduce, k->reduced);
   reduce_job job = {.kernel = k, .slots = slots, .nout = tg_product(k->shape, k->nout)};
   size_t partial_bytes = 0;
   job.nred = tg_product(k->shape + k->nout, k->nred);
@@ -296,9 +285,9 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   job.body = body;
   job.epilogue = epilogue;
   job.itemsize = tg_itemsize(k->reduced);
-  job.identity = identity_of(k->reduce, k->reduced);
-  job.fold = (sum ? tgk.sum : tgk.max)[k->reduced];
-  job.combine = tgk.binary[sum ? TG_OP_ADD : TG_OP_MAX][k->reduced];
+  job.identity = fold.identity;
+  job.fold = fold.block;
+  job.combine = fold.combine;
   split_reduce(&job, tg_vm_cost(body));
   job.body_bytes = aligned(tg_vm_scratch_size(body));
   job.epilogue_bytes = aligned(tg_vm_scratch_size(epilogue));
@@ -357,6 +346,7 @@ static tg_status run_contraction(const tg_kernel *k, void *const *slots) {
 tg_status tg_run_kernel(const tg_kernel *kernel, void *const *slots) {
   switch (kernel->kind) {
   case TG_KERNEL_MAP: return run_map(kernel, slots);
+  case TG_KERNEL_ROWS: return tg_rows_run(kernel, slots);
   case TG_KERNEL_REDUCE: return run_reduce(kernel, slots);
   case TG_KERNEL_CONTRACT: return run_contraction(kernel, slots);
   case TG_KERNEL_SCAN: return tg_scan_run(kernel, slots);

@@ -5,10 +5,12 @@
  * equally wide (kernels allow exact aliasing), so a long chain lives in two or three registers and
  * stays in L1. Dense loads are not copied to theirs: the instruction reads memory.
  *
+ * A value that is kept or stored densely is computed right where it goes: that memory is its home.
+ *
  *   scratch:  | pointer of each value | register 0 | register 1 | ... | constants |
  *
- * Invariant: a step's `reg` is -1 only if its value is never in scratch (ACC).
- * Callers: run.c, sequence.c, contract.c. */
+ * Invariant: a step's `reg` is -1 only if its value is never in scratch (ACC, LOCAL, what has a home or no value).
+ * Callers: run.c, rows.c, sequence.c, contract.c. */
 #include "exec/vm.h"
 
 #include <inttypes.h>
@@ -16,16 +18,20 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
+#include "exec/fold.h"
 #include "exec/walk.h"
 #include "kernels/kernels.h"
 
 typedef struct step {
   const tg_instr *instr;
   int reg;
-  tg_walk walk;      /* LOAD, POSITION, VALID */
-  tgk_unary_fn cast; /* LOAD and CAST: conversion, or NULL */
+  int home;          /* the KEEP or STORE into whose memory this value is computed, or -1 */
+  tg_walk walk;      /* LOAD, STORE, POSITION, VALID */
+  tgk_unary_fn cast; /* LOAD, STORE and CAST: conversion, or NULL */
   tgk_unary_fn then; /* CAST: a second conversion, or NULL */
-  tg_dtype via;      /* CAST: the stored dtype between the two; LOAD: the stored dtype */
+  tg_dtype via;      /* CAST: the stored dtype between the two; LOAD, STORE: the stored dtype */
+  tg_fold fold;      /* FOLD */
   union {
     tgk_unary_fn unary;
     tgk_binary_fn binary;
@@ -55,6 +61,7 @@ struct tg_vm {
 static int op_cost(const tg_instr *in) {
   if (in->code == TG_I_RANDOM) return 16;
   if (in->code == TG_I_OP) return tg_ops[in->op].cost;
+  if (in->code == TG_I_KEEP || in->code == TG_I_FOLD || in->code == TG_I_LOCAL) return 1;
   return in->code == TG_I_CONST || in->code == TG_I_ACC ? 0 : 2;
 }
 
@@ -72,7 +79,17 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {
   case TG_I_POSITION:
   case TG_I_VALID: return tg_walk_init(&s->walk, p->access[in->arg].view, vm->nfixed, in->dtype);
   case TG_I_CONST:
+  case TG_I_KEEP:
+  case TG_I_LOCAL:
+  case TG_I_SPREAD:
   case TG_I_ACC: break;
+  case TG_I_STORE: {
+    const tg_access *a = &p->access[in->arg];
+    s->via = a->dtype;
+    if (a->dtype != in->dtype) s->cast = tgk.cast[in->dtype][a->dtype];
+    return tg_walk_init(&s->walk, a->view, vm->nfixed, a->dtype);
+  }
+  case TG_I_FOLD: s->fold = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype); break;
   case TG_I_INDEX:
     if (!vm->fault && !(vm->fault = tg_calloc(1, sizeof(fault)))) return tg_fail_memory(sizeof(fault));
     break;
@@ -107,6 +124,21 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {
                  in->code == TG_I_OP ? tg_ops[in->op].member : "this conversion", tg_dtypes[from].attribute);
 }
 
+/* Each value that is kept, or stored densely as it is, gets a home. */
+static void find_homes(tg_vm *vm) {
+  for (int i = 0; i < vm->program->ninstr; i++) vm->steps[i].home = -1;
+  for (int i = 0; i < vm->program->ninstr; i++) {
+    const tg_instr *in = vm->steps[i].instr;
+    const step *s = &vm->steps[i];
+    bool dense = in->code == TG_I_STORE && !s->cast && s->walk.kind == TG_WALK_DENSE;
+    if (in->code != TG_I_KEEP && !dense) continue;
+    tg_icode source = (tg_icode)vm->program->instr[in->src[0]].code;
+    step *made = &vm->steps[in->src[0]];
+    if (made->home < 0 && source != TG_I_CONST && source != TG_I_ACC && source != TG_I_LOCAL && source != TG_I_SPREAD)
+      made->home = i;
+  }
+}
+
 /* Linear scan. `last[i]` is the last instruction that reads value i (ninstr for the result); `free_reg` is a stack. */
 static void assign_registers(tg_vm *vm, int *last, int *free_reg) {
   const tg_program *p = vm->program;
@@ -125,7 +157,8 @@ static void assign_registers(tg_vm *vm, int *last, int *free_reg) {
     /* sources of the element's own width first give up their register, the others only after: a
      * kernel may work in place, but not over a source of another width */
     for (int after = 0; after < 2; after++) {
-      if (after) vm->steps[i].reg = in->code == TG_I_ACC ? -1 : nfree ? free_reg[--nfree] : nreg++;
+      bool nowhere = in->code == TG_I_ACC || in->code == TG_I_LOCAL || tg_instr_effect(in) || vm->steps[i].home >= 0;
+      if (after) vm->steps[i].reg = nowhere ? -1 : nfree ? free_reg[--nfree] : nreg++;
       for (int j = 0; j < tg_instr_arity(in); j++) {
         int src = in->src[j];
         bool same = tg_itemsize(p->instr[src].dtype) == tg_itemsize(in->dtype);
@@ -154,13 +187,15 @@ tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) {
     vm->steps[i].instr = in;
     if ((status = compile_step(vm, &vm->steps[i], in))) goto fail;
     if (tg_itemsize(in->dtype) > widest) widest = tg_itemsize(in->dtype);
-    if (in->code == TG_I_LOAD && tg_itemsize(vm->steps[i].via) > widest) widest = tg_itemsize(vm->steps[i].via);
+    if ((in->code == TG_I_LOAD || in->code == TG_I_STORE) && tg_itemsize(vm->steps[i].via) > widest)
+      widest = tg_itemsize(vm->steps[i].via);
     vm->cost += op_cost(in);
   }
   if (!(work = tg_malloc(2 * (size_t)n * sizeof(int)))) {
     status = tg_fail_memory(2 * (size_t)n * sizeof(int));
     goto fail;
   }
+  find_homes(vm);
   assign_registers(vm, work, work + n);
   vm->reg_bytes = TG_BLOCK * widest;
   vm->table_bytes = ((size_t)n * sizeof(void *) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
@@ -242,9 +277,56 @@ static void pick(void *to, const void *from, const int64_t *position, size_t ite
   }
 }
 
+/* Where the values of a KEEP or of a dense STORE go. */
+static void *address_of(const step *s, void *const *slots, const tg_program *p, const int64_t *fixed, int64_t start,
+                        const tg_tile *tile) {
+  const tg_instr *in = s->instr;
+  if (in->code == TG_I_KEEP)
+    return (char *)tile->local[in->arg] + (size_t)tile->offset * tg_itemsize((tg_dtype)in->dtype);
+  return tg_walk_address(&s->walk, slots[p->access[in->arg].slot], fixed, start);
+}
+
+static void store(const tg_vm *vm, const step *s, void *scratch, void *const *slots, const int64_t *fixed,
+                  int64_t start, int64_t n, const void *value) {
+  void *memory = slots[vm->program->access[s->instr->arg].slot];
+  bool dense = s->walk.kind == TG_WALK_DENSE;
+  void *to = dense ? tg_walk_address(&s->walk, memory, fixed, start) : reg_at(vm, scratch, vm->spare);
+  if (s->cast) {
+    s->cast(to, value, (size_t)n);
+    value = to;
+  }
+  if (!dense) tg_walk_write(&s->walk, memory, fixed, start, n, value);
+  else if (value != to) memcpy(to, value, (size_t)n * tg_itemsize(s->via));
+}
+
+static void fold(const step *s, const tg_tile *tile, int64_t n, const void *value) {
+  size_t itemsize = tg_itemsize((tg_dtype)s->instr->dtype);
+  char *to = tile->local[s->instr->arg];
+  if (tile->columns) {
+    s->fold.combine(to, to, value, (size_t)n);
+    return;
+  }
+  if (n < tile->row) to += (size_t)(tile->offset / TG_BLOCK) * itemsize;
+  for (int64_t at = 0; at < n; at += tile->row, to += itemsize) {
+    memcpy(to, &s->fold.identity, itemsize);
+    s->fold.block(to, (const char *)value + (size_t)at * itemsize, (size_t)tg_min(tile->row, n - at));
+  }
+}
+
+/* An element a row at every point of the row: a copy unless a block has one point of each row. */
+static const void *spread(const tg_instr *in, const tg_tile *tile, int64_t n, void *dst) {
+  const char *from = tile->local[in->arg];
+  tgk_strided_fn fill = tgk.strided[tg_log2_itemsize((tg_dtype)in->dtype)];
+  size_t itemsize = tg_itemsize((tg_dtype)in->dtype);
+  if (tile->columns) return from;
+  for (int64_t at = 0; at < n; at += tile->row, from += itemsize)
+    fill((char *)dst + (size_t)at * itemsize, from, 0, (size_t)tg_min(tile->row, n - at));
+  return dst;
+}
+
 /* Evaluates all instructions; the last one writes to `target` if it writes anywhere at all. */
 static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start,
-                        int64_t n, const void *acc, void *target) {
+                        int64_t n, const void *acc, const tg_tile *tile, void *target) {
   const tg_program *p = vm->program;
   const void **value = scratch;
   size_t count = (size_t)n;
@@ -253,7 +335,9 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
     const tg_instr *in = s->instr;
     const int32_t *src = in->src;
     if (in->code == TG_I_CONST) continue;
-    void *dst = s->reg < 0 ? NULL : reg_at(vm, scratch, s->reg);
+    void *dst = s->reg >= 0    ? reg_at(vm, scratch, s->reg)
+                : s->home >= 0 ? address_of(&vm->steps[s->home], slots, p, fixed, start, tile)
+                               : NULL;
     if (target && i == p->ninstr - 1 && in->code != TG_I_ACC) dst = target;
     value[i] = dst;
     switch ((tg_icode)in->code) {
@@ -270,6 +354,17 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
     case TG_I_POSITION: tg_walk_positions(&s->walk, fixed, start, n, dst); break;
     case TG_I_VALID: tg_walk_valid(&s->walk, fixed, start, n, dst); break;
     case TG_I_ACC: value[i] = acc; break;
+    case TG_I_STORE: store(vm, s, scratch, slots, fixed, start, n, value[src[0]]); break;
+    case TG_I_KEEP: {
+      void *to = address_of(s, slots, p, fixed, start, tile);
+      if (value[src[0]] != to) memcpy(to, value[src[0]], count * tg_itemsize((tg_dtype)in->dtype));
+      break;
+    }
+    case TG_I_FOLD: fold(s, tile, n, value[src[0]]); break;
+    case TG_I_LOCAL:
+      value[i] = (char *)tile->local[in->arg] + (size_t)tile->offset * tg_itemsize((tg_dtype)in->dtype);
+      break;
+    case TG_I_SPREAD: value[i] = spread(in, tile, n, dst); break;
     case TG_I_INDEX: check_index(vm->fault, dst, value[src[0]], in->value.i, n); break;
     case TG_I_GATHER: {
       void *raw = s->cast ? reg_at(vm, scratch, vm->spare) : dst;
@@ -300,12 +395,17 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
 
 const void *tg_vm_eval(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start,
                        int64_t n, const void *acc) {
-  return eval(vm, scratch, slots, fixed, start, n, acc, NULL);
+  return eval(vm, scratch, slots, fixed, start, n, acc, NULL, NULL);
+}
+
+void tg_vm_run(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
+               const tg_tile *tile) {
+  eval(vm, scratch, slots, fixed, start, n, NULL, tile, NULL);
 }
 
 void tg_vm_eval_into(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
                      const void *acc, tg_dtype dtype, void *out) {
   tg_dtype computed = (tg_dtype)vm->program->instr[vm->program->ninstr - 1].dtype;
-  const void *result = eval(vm, scratch, slots, fixed, start, n, acc, computed == dtype ? out : NULL);
+  const void *result = eval(vm, scratch, slots, fixed, start, n, acc, NULL, computed == dtype ? out : NULL);
   if (result != out) tgk.cast[computed][dtype](out, result, (size_t)n);
 }

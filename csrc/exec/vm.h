@@ -29,7 +29,20 @@ void tg_vm_prepare(const tg_vm *vm, void *scratch);
 const void *tg_vm_eval(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start,
                        int64_t n, const void *acc);
 
-/* The same, converted to the stored dtype `dtype` and written to `out`. */
+/* What the locals of a ROWS kernel are to one block of a program. */
+typedef struct tg_tile {
+  void *const *local; /* their memory */
+  int64_t offset;     /* of the block's first point in locals of an element a point */
+  int64_t row;        /* points of a row; a block is a part of one, or whole rows */
+  bool columns;       /* instead, a block is the same point of each of n rows */
+} tg_tile;
+
+/* Runs a program for what it stores, keeps and folds. A FOLD in columns combines with what its local holds; else it
+ * writes an element a row, or for a part of a row element offset / TG_BLOCK. tile may be NULL if there is none. */
+void tg_vm_run(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
+               const tg_tile *tile);
+
+/* As tg_vm_eval, converted to the stored dtype `dtype` and written to `out`. */
 void tg_vm_eval_into(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
                      const void *acc, tg_dtype dtype, void *out);
 

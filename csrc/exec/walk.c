@@ -369,6 +369,11 @@ const void *tg_walk_read(const tg_walk *w, const void *memory, const int64_t *fi
   return scratch;
 }
 
+void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start) {
+  bool valid;
+  return (char *)memory + (origin(w, fixed, &valid) + start) * ((int64_t)1 << w->log2_itemsize);
+}
+
 void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source) {
   copy_context c = {source, memory, w->log2_itemsize};
   sweep(w, fixed, start, n, emit_write, &c);

@@ -40,6 +40,9 @@ void tg_walk_clear(tg_walk *w); /* safe on a zeroed struct */
 const void *tg_walk_read(const tg_walk *w, const void *memory, const int64_t *fixed, int64_t start, int64_t n,
                          void *scratch);
 
+/* Where element `start` of a DENSE walk without bounds lies. */
+void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start);
+
 /* The same range written from `source`; the view has one level and no bounds. */
 void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source);
 

@@ -178,7 +178,7 @@ static PyObject *py_realize(PyObject *module, PyObject *sequence) {
 /* ---- schedules as data ---- */
 
 static PyStructSequence_Field item_fields[] = {{"target", "LazyBuffer of what the kernel writes"},
-                                               {"kind", "'MAP', 'REDUCE', 'CONTRACT', 'SCAN' or 'SCATTER'"},
+                                               {"kind", "'MAP', 'ROWS', 'REDUCE', 'CONTRACT', 'SCAN' or 'SCATTER'"},
                                                {"shape", "tuple: the out dims"},
                                                {"reduced", "tuple: the reduced dims, or the axis of a SCAN"},
                                                {"inputs", "how many buffers it reads"},
@@ -190,12 +190,12 @@ static PyStructSequence_Desc item_desc = {"teenygrad._engine.ScheduleItem", "One
 
 static int count_inputs(const tg_kernel *k, int kernel, int *seen) {
   int n = 0;
-  const tg_program *const programs[] = {&k->body, &k->epilogue, &k->target};
-  for (int p = 0; p < 3; p++)
-    for (int i = 0; i < programs[p]->ninstr; i++) {
-      const tg_instr *in = &programs[p]->instr[i];
+  const tg_program *program;
+  for (int p = 0; (program = tg_kernel_program(k, p)); p++)
+    for (int i = 0; i < program->ninstr; i++) {
+      const tg_instr *in = &program->instr[i];
       if (in->code != TG_I_LOAD && in->code != TG_I_GATHER) continue;
-      int slot = programs[p]->access[in->arg].slot;
+      int slot = program->access[in->arg].slot;
       n += seen[slot] != kernel + 1;
       seen[slot] = kernel + 1;
     }

@@ -3,7 +3,8 @@
  *   collect.c  the nodes that the targets need, sources first; reductions brought into one form,
  *              sums of sums merged, sums of products recognised as contractions
  *   group.c    which nodes are stored and which kernel each other node is computed in
- *   lower.c    the program of each kernel
+ *   lower.c    the programs of each kernel
+ *   phases.c   those of a ROWS kernel: one program cut into phases
  *
  * An item is a node of this schedule. Its edges are the effective ones: those of a reduction lead
  * straight to what it reads, past merged sums and past the product of a contraction.
@@ -22,27 +23,23 @@ typedef struct item_edge {
   int64_t reader;
 } item_edge;
 
-typedef enum item_place {
-  PLACE_NONE,     /* realized already, never read, or computed in every kernel that reads it */
-  PLACE_STORED,   /* root of its own kernel */
-  PLACE_BODY,     /* computed in one kernel, before its reduction */
-  PLACE_EPILOGUE, /* computed in one kernel, after its reduction or without one */
-} item_place;
-
 typedef struct item {
   tg_node *node;
   int64_t first_edge, first_reader; /* into edges; -1: none */
-  int64_t kernel;                   /* root of the kernel it is computed in, or -1 */
   int64_t reduction;                /* into reductions, for a reduce; -1 */
-  int64_t fused;                    /* root: the reduce its kernel contains, or -1; others: scratch of lowering */
+  int64_t mark;                     /* scratch of searches */
+  int64_t group, next_member;       /* the kernel it is computed in, -1 if in none or in every one that reads it */
+  int64_t carried;                  /* a reduce that it is computed from, one element from one element; -1 */
   int64_t slot;                     /* of the schedule, or -1 */
-  tg_view *view;                    /* PLACE_BODY, PLACE_EPILOGUE: over this item, from the kernel's domain */
+  tg_view *view;                    /* of the group's domain over this item; owned */
   float cost;                       /* of computing one element from what is stored, estimated */
   float points;                     /* how many elements its readers compute in all */
-  int32_t weight;                   /* instructions that takes; of a root: instructions in its kernel */
+  int32_t weight;                   /* instructions that takes */
   int32_t raw_readers, raw_refs;    /* readers in the graph as built, references they hold */
-  uint8_t nedge, place;
-  bool target, must_store, live, carries_reduce, alive;
+  uint8_t nedge;
+  bool target, must_store, live, alive;
+  bool carries_reduce, carries_contraction; /* unfinished ones, read by nothing else */
+  bool output;                              /* written to memory by its group */
 } item;
 
 /* A reduction: domain = out dims then reduced dims. A contraction's two edges are its factors. */
@@ -50,15 +47,38 @@ typedef struct reduction {
   int64_t item;
   int nout, nred;
   bool contraction;
+  bool merged;        /* its domain is larger than what its node reduces */
   tg_view *masked[2]; /* the factors' views with all their masks if the edges' lack some, else NULL; owned */
   int64_t shape[TG_MAX_DIMS];
 } reduction;
+
+/* The items that one kernel computes, over a domain of out dims and reduced dims; the root is the first one placed. */
+typedef struct group {
+  int64_t root, first_member;
+  int64_t first_need, mark;   /* into needs; scratch of searches */
+  tg_view *domain;            /* contiguous; owned */
+  int nout;                   /* leading dims; fewer than all: rows */
+  int64_t order[TG_MAX_DIMS]; /* the axes that its dims are, of the shape of what is computed at every point */
+  int nfold, noutput;
+  int32_t weight;   /* instructions */
+  bool contraction; /* the root is, or is computed from, a contraction over the domain */
+  bool closed;      /* takes neither a reduction nor a further output */
+  bool cached;      /* rows can stay in cache, for further reductions and outputs */
+} group;
+
+/* A group that another one reads from. */
+typedef struct need {
+  int64_t group, next;
+} need;
 
 typedef struct tg_builder {
   item *items;
   item_edge *edges;
   reduction *reductions;
-  int64_t nitem, cap_item, nedge, cap_edge, nreduction, cap_reduction;
+  group *groups;
+  need *needs;
+  int64_t *order; /* of groups, those that others need first */
+  int64_t nitem, cap_item, nedge, cap_edge, nreduction, cap_reduction, ngroup, cap_group, nneed, cap_need, searches;
 } tg_builder;
 
 /* Grows *array (elements of `size` bytes) to hold one more than n. */
@@ -68,8 +88,17 @@ tg_status tg_grow(void *array, int64_t n, int64_t *cap, size_t size) TG_MUST_CHE
 tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) TG_MUST_CHECK;
 /* group.c: places every live item. */
 tg_status tg_group(tg_builder *b) TG_MUST_CHECK;
-/* lower.c: the kernel of a stored item; slots are assigned already. */
-tg_status tg_lower(tg_builder *b, int64_t root, tg_kernel *kernel) TG_MUST_CHECK;
+/* lower.c: the kernel of a group; slots are assigned already. */
+tg_status tg_lower(tg_builder *b, const group *g, tg_kernel *kernel) TG_MUST_CHECK;
+/* The views of n accesses with their dims in another order. */
+tg_status tg_permute_accesses(tg_access *access, int n, int ndim, const int64_t *order) TG_MUST_CHECK;
+/* phases.c: cuts `whole`, the program of all points of k's domain, in which FOLD is a value, into k's phases. */
+tg_status tg_cut_phases(const tg_program *whole, tg_kernel *k) TG_MUST_CHECK;
+
+/* Reduced points below which blocks run across rows rather than along them. */
+#define TG_SHORT_ROW 48
+/* Whether enough rows lie side by side for that. By the shape alone, as the order of summation hangs on it. */
+static inline bool tg_side_by_side(int64_t rows, int64_t row) { return rows >= row || rows >= TG_SHORT_ROW; }
 
 void tg_builder_clear(tg_builder *b); /* resets node->mark too */
 
@@ -78,9 +107,16 @@ int64_t tg_storage_of(const tg_builder *b, int64_t i);
 
 /* Does what the view sees vary along this dim? */
 static inline bool tg_depends(const tg_view *v, int dim) {
+  if (v->shape[dim] == 1) return false;
   if (v->stride[dim]) return true;
   for (int k = 0; k < v->nbound; k++)
     if (v->bound[k].coef[dim]) return true;
+  return false;
+}
+
+static inline bool tg_depends_from(const tg_view *v, int first) {
+  for (int i = first; i < v->ndim; i++)
+    if (tg_depends(v, i)) return true;
   return false;
 }
 

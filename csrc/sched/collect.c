@@ -28,8 +28,14 @@ tg_status tg_grow(void *array, int64_t n, int64_t *cap, size_t size) {
 static tg_status add_item(tg_builder *b, tg_node *n) {
   tg_status status = tg_grow(&b->items, b->nitem, &b->cap_item, sizeof *b->items);
   if (status) return status;
-  b->items[b->nitem] = (item){
-      .node = n, .first_edge = -1, .first_reader = -1, .kernel = -1, .reduction = -1, .fused = -1, .slot = -1};
+  b->items[b->nitem] = (item){.node = n,
+                              .first_edge = -1,
+                              .first_reader = -1,
+                              .reduction = -1,
+                              .group = -1,
+                              .next_member = -1,
+                              .carried = -1,
+                              .slot = -1};
   n->mark = b->nitem++;
   return TG_OK;
 }
@@ -93,6 +99,8 @@ static tg_status reduce_domain(const tg_node *n, reduction *r, tg_view **out) {
 
 static bool is_sum(const tg_node *n) { return n->kind == TG_NODE_REDUCE && n->op == TG_OP_REDUCE_SUM; }
 
+static bool is_product(const tg_node *n) { return n->kind == TG_NODE_ELEMENTWISE && n->op == TG_OP_MUL; }
+
 /* A sum over (a view of) another sum that nobody else reads is one sum over both domains: so the
  * gradient of a convolution's input, an overlap-add of sums, never stores its windows. */
 static tg_status merge_sums(const tg_builder *b, reduction *r, tg_node **source, tg_view **domain) {
@@ -102,6 +110,8 @@ static tg_status merge_sums(const tg_builder *b, reduction *r, tg_node **source,
     const item *it = &b->items[inner->mark];
     if (it->raw_readers > 1 || it->target) return TG_OK;
     if ((*domain)->size > inner->shape->size * MAX_RECOMPUTE) return TG_OK;
+    if (tg_view_is_contiguous(*domain) && !is_product(inner->src[0].node))
+      return TG_OK; /* rows first, then their sums */
     int extra = __builtin_popcount(inner->axes);
     if ((*domain)->ndim + extra > TG_MAX_DIMS) return TG_OK;
     tg_view *lifted = NULL, *merged = NULL;
@@ -144,7 +154,7 @@ static tg_status match_contraction(const tg_builder *b, reduction *r, const tg_n
   tg_view *fa = NULL, *fb = NULL, *a = NULL, *c = NULL;
   tg_status status;
   tg_dtype dtype = (tg_dtype)mul->dtype;
-  if (mul->kind != TG_NODE_ELEMENTWISE || mul->op != TG_OP_MUL || b->items[mul->mark].target) return TG_OK;
+  if (!is_product(mul) || b->items[mul->mark].target) return TG_OK;
   if (dtype != TG_F32 && dtype != TG_F64 && dtype != TG_F16 && dtype != TG_BF16) return TG_OK;
   const tg_node *na = mul->src[0].node, *nb = mul->src[1].node;
   if (!gemm_operand(na, dtype) || !gemm_operand(nb, dtype)) return TG_OK;
@@ -180,6 +190,7 @@ static tg_status add_reduction(tg_builder *b, int64_t i) {
   if (status) return status;
   if (is_sum(n) && (status = merge_sums(b, &r, &source, &domain))) goto fail;
   if (is_sum(n) && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
+  r.merged = r.nred != __builtin_popcount(n->axes);
   for (int d = 0; d < r.nout + r.nred; d++) r.shape[d] = domain->shape[d];
   if ((status = tg_grow(&b->reductions, b->nreduction, &b->cap_reduction, sizeof *b->reductions))) goto fail;
   b->items[i].reduction = b->nreduction;
@@ -276,10 +287,14 @@ void tg_builder_clear(tg_builder *b) {
     tg_view_unref(b->items[i].view);
   }
   for (int64_t e = 0; e < b->nedge; e++) tg_view_unref(b->edges[e].view);
+  for (int64_t g = 0; g < b->ngroup; g++) tg_view_unref(b->groups[g].domain);
   for (int64_t r = 0; r < b->nreduction; r++)
     for (int j = 0; j < 2; j++) tg_view_unref(b->reductions[r].masked[j]);
   tg_free(b->items);
   tg_free(b->edges);
   tg_free(b->reductions);
+  tg_free(b->groups);
+  tg_free(b->needs);
+  tg_free(b->order);
   memset(b, 0, sizeof *b);
 }

@@ -25,9 +25,14 @@ static void append_program(char *text, size_t cap, const tg_program *p) {
     case TG_I_RANDOM: append(text, cap, " RAND"); break;
     case TG_I_VALID: append(text, cap, " MASK"); break;
     case TG_I_GATHER: append(text, cap, " GATHER"); break;
+    case TG_I_FOLD: append(text, cap, " %s |", tg_ops[in->op].member); break;
     case TG_I_INDEX:
     case TG_I_LOAD:
     case TG_I_CONST:
+    case TG_I_STORE:
+    case TG_I_KEEP:
+    case TG_I_LOCAL:
+    case TG_I_SPREAD:
     case TG_I_ACC: break;
     }
   }
@@ -44,6 +49,10 @@ void tg_kernel_format(const tg_kernel *k, char *text, size_t cap) {
   append(text, cap, " %s:", tg_dtypes[k->out.dtype].attribute);
   if (k->kind == TG_KERNEL_CONTRACT) append(text, cap, " MUL");
   append_program(text, cap, &k->body);
+  for (int i = 0; i < k->nphase; i++) {
+    append_program(text, cap, &k->phases[i].rows);
+    append_program(text, cap, &k->phases[i].points);
+  }
   if (k->kind != TG_KERNEL_REDUCE && k->kind != TG_KERNEL_CONTRACT) return;
   append(text, cap, " | %s", tg_ops[k->reduce].member);
   if (k->epilogue.ninstr > 1) append(text, cap, " |");

@@ -1,16 +1,25 @@
-/* Second step of scheduling (see builder.h): what is stored, and where everything else is computed.
+/* Second step of scheduling (see builder.h): what is stored, and in which kernel everything is computed.
  *
- * Items are placed readers first. A node whose readers all sit in one kernel and see it the same way is
- * computed there, once. Otherwise an estimate decides between computing it for every reader and
+ * Items are placed readers first. An item whose readers all sit in one group and see it the same way joins
+ * that group and is computed there, once. Otherwise an estimate decides between computing it for every reader and
  * storing it:
  *
  *     again:  cost * points                           points = elements that all readers compute
  *     store:  (cost + STORE) * size + LOAD * points
  *
- * A kernel contains at most one reduction, which its epilogue reads in plain order; so a node
- * that carries an unfinished reduction is never computed twice.
+ * What is stored becomes the root of a group, or a further output of one: of a group that reads it, or of one that has
+ * the same domain and reads the same source, unless that group needs one that reads the item.
+ *
+ * A group's domain is first the root's shape. A reduce that the group reads in plain order makes its own domain
+ * that of the group ("over"); one whose result is spread over the dims that it reduces makes these the group's rows
+ * ("along"); further ones along the same rows follow:
+ *
+ *     over:   root[i] = f(sum_r x[i, r])             along:  root[i, r] = f(x[i, r], sum_r x[i, r])
  * Owns: nothing. Caller: schedule.c. */
+#include <string.h>
+
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "sched/builder.h"
 
 /* Costs in simple vector operations on an element in L1. A load or store passes main memory. */
@@ -20,6 +29,11 @@
 #define LAUNCH_COST 16000.0f /* of one more kernel */
 #define MAX_FUSED 256        /* instructions in a kernel, which also bounds the depth of lowering */
 #define MAX_AGAIN 64         /* instructions that may be computed more than once */
+#define MAX_ROW 32768        /* points of a row: a few such registers fit L2 */
+#define MAX_LOOK 24          /* ancestors of an item, and readers of each, looked at for a sibling */
+#define MAX_SEARCH 512       /* groups looked at for a cycle */
+
+/* ---- estimates ---- */
 
 static float op_cost(const tg_node *n) {
   if (n->kind == TG_NODE_RANDOM) return 16;
@@ -32,6 +46,10 @@ static bool is_computed(const tg_node *n) {
          n->kind == TG_NODE_GATHER;
 }
 
+static bool is_plain_reduce(const tg_builder *b, const item *it) {
+  return it->reduction >= 0 && !b->reductions[it->reduction].contraction && !b->reductions[it->reduction].merged;
+}
+
 /* Sources first: what one element costs if all elementwise work is done on the way. What is much smaller than
  * its reader or waits for a reduction counts as loaded: it is likely to be stored. */
 static void estimate_costs(tg_builder *b) {
@@ -41,66 +59,248 @@ static void estimate_costs(tg_builder *b) {
     it->cost = op_cost(it->node);
     it->weight = 1;
     it->carries_reduce = it->node->kind == TG_NODE_REDUCE;
+    it->carries_contraction = it->reduction >= 0 && b->reductions[it->reduction].contraction;
+    if (is_plain_reduce(b, it)) it->carried = i;
     if (!is_computed(it->node)) continue;
     for (int64_t e = it->first_edge; e >= 0 && e < it->first_edge + it->nedge; e++) {
       const item *src = &b->items[b->edges[e].src];
       bool small = src->node->shape->size < it->node->shape->size / 8;
+      bool plain = src->node->shape->size == it->node->shape->size && tg_view_is_contiguous(b->edges[e].view);
       if (is_computed(src->node)) it->weight += src->weight;
       bool carried = src->carries_reduce && !src->target && b->edges[src->first_reader].next < 0;
       if (is_computed(src->node) && !carried && !small) it->cost += src->cost;
       else if (src->node->kind != TG_NODE_CONST) it->cost += small ? SMALL_COST : LOAD_COST;
       if (it->weight > 2 * MAX_FUSED) it->weight = 2 * MAX_FUSED;
       if (it->cost > 1e6f) it->cost = 1e6f;
-      if (carried && tg_view_is_contiguous(b->edges[e].view)) it->carries_reduce = true;
+      if (carried && plain) it->carries_reduce = true;
+      if (carried && plain) it->carries_contraction |= src->carries_contraction;
+      if (plain && src->carried >= 0) it->carried = src->carried;
     }
   }
 }
 
-/* Where the readers of an item sit. */
+/* ---- groups ---- */
+
+static void add_member(tg_builder *b, int64_t g, int64_t i, tg_view *view) { /* takes over the reference on view */
+  item *it = &b->items[i];
+  it->group = g;
+  it->view = view;
+  it->next_member = b->groups[g].first_member;
+  b->groups[g].first_member = i;
+  b->groups[g].weight++;
+}
+
+/* Positions of a reduce's elements from its whole domain: those of the out dims. */
+static tg_status spread_of(const reduction *r, tg_view **out) {
+  int64_t shape[TG_MAX_DIMS];
+  tg_view *kept;
+  for (int i = 0; i < r->nout + r->nred; i++) shape[i] = i < r->nout ? r->shape[i] : 1;
+  tg_status status = tg_view_contiguous(r->nout + r->nred, shape, &kept);
+  if (status) return status;
+  status = tg_view_expand(kept, r->nout + r->nred, r->shape, out);
+  tg_view_unref(kept);
+  return status;
+}
+
+/* Long rows must lie densely to be read one by one; short ones are read side by side. */
+static bool fits_cache(const tg_builder *b, const reduction *r) {
+  const tg_node *n = b->items[r->item].node;
+  int64_t row = tg_product(r->shape + r->nout, r->nred);
+  if (r->contraction || row < 1 || row > MAX_ROW) return false;
+  if (row < TG_SHORT_ROW) return true;
+  if (r->merged) return false;
+  int last = n->shape->ndim - 1;
+  const tg_view *full = n->src[0].view;
+  while (last > 0 && full->shape[last] == 1) last--;
+  return n->axes >> last & 1;
+}
+
+/* The axes that the dims of a reduce's domain are. */
+static void domain_order(const tg_node *reduce, int64_t *order) {
+  int ndim = reduce->shape->ndim, at = 0;
+  for (int i = 0; i < ndim; i++)
+    if (!(reduce->axes >> i & 1)) order[at++] = i;
+  for (int i = 0; i < ndim; i++)
+    if (reduce->axes >> i & 1) order[at++] = i;
+}
+
+static tg_status new_group(tg_builder *b, int64_t root, tg_view *domain, int nout) { /* takes over the reference */
+  tg_status status = tg_grow(&b->groups, b->ngroup, &b->cap_group, sizeof *b->groups);
+  if (status) {
+    tg_view_unref(domain);
+    return status;
+  }
+  b->groups[b->ngroup++] = (group){
+      .root = root, .first_member = -1, .first_need = -1, .domain = domain, .nout = nout, .noutput = 1};
+  for (int i = 0; i < domain->ndim; i++) b->groups[b->ngroup - 1].order[i] = i;
+  b->items[root].output = true;
+  return TG_OK;
+}
+
+/* Makes an item the root of a group of its own. */
+static tg_status store(tg_builder *b, int64_t i) {
+  item *it = &b->items[i];
+  const tg_node *n = it->node;
+  const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
+  tg_view *domain = NULL, *view = NULL;
+  const tg_view *shape = n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER ? b->edges[it->first_edge].view
+                                                                               : n->shape;
+  bool whole = r && !r->contraction;
+  tg_status status = whole ? tg_view_contiguous(r->nout + r->nred, r->shape, &domain)
+                     : r   ? tg_view_contiguous(r->nout, r->shape, &domain)
+                           : tg_view_contiguous(shape->ndim, shape->shape, &domain);
+  if (!status && whole) status = spread_of(r, &view);
+  else if (!status) tg_view_ref(view = domain);
+  if (status) {
+    tg_view_unref(domain);
+    return status;
+  }
+  if ((status = new_group(b, i, domain, whole ? r->nout : domain->ndim))) {
+    tg_view_unref(view);
+    return status;
+  }
+  group *g = &b->groups[b->ngroup - 1];
+  g->contraction = r && r->contraction;
+  g->closed = g->contraction || tg_has_body(n);
+  if (whole) {
+    g->closed = false;
+    g->nfold = 1;
+    g->cached = fits_cache(b, r);
+    if (!r->merged) domain_order(n, g->order);
+  }
+  add_member(b, b->ngroup - 1, i, view);
+  if (g->contraction)
+    for (int64_t e = it->first_edge; e < it->first_edge + it->nedge; e++)
+      b->items[tg_storage_of(b, b->edges[e].src)].must_store = true;
+  return TG_OK;
+}
+
+/* ---- how a group's domain takes up a reduce ---- */
+
+/* Is `view`, from the group's domain, the reduce's result spread along its rows? If the group has no rows yet, its
+ * dims must be put in `order` first (*reorder). */
+static tg_status runs_along(const tg_builder *b, const group *g, const reduction *r, tg_view *view, bool *fits,
+                            bool *reorder, int64_t *order) {
+  tg_view *spread = NULL, *seen = NULL;
+  tg_status status = TG_OK;
+  int ndim = g->domain->ndim;
+  *fits = false;
+  *reorder = g->nout == ndim;
+  if (g->closed || r->contraction || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
+  if (g->nfold && !g->cached) return TG_OK;
+  if (*reorder ? r->merged : g->nout != r->nout) return TG_OK;
+  for (int i = 0; i < ndim; i++) order[i] = i;
+  if (*reorder) domain_order(b->items[r->item].node, order);
+  for (int i = 0; i < ndim; i++)
+    if (g->domain->shape[order[i]] != r->shape[i]) return TG_OK;
+  if ((status = spread_of(r, &spread)) || (status = tg_view_permute(view, ndim, order, &seen))) goto done;
+  *fits = tg_view_equal(seen, spread);
+done:
+  tg_view_unref(spread);
+  tg_view_unref(seen);
+  return status;
+}
+
+/* Every member's view, and *own, seen from another domain: through `through`, or with permuted dims. */
+static tg_status change_domain(tg_builder *b, group *g, tg_view *domain, int nout, tg_view *through,
+                               const int64_t *order, tg_view **own) {
+  tg_status status = TG_OK;
+  for (int64_t m = g->first_member;; m = b->items[m].next_member) {
+    tg_view **view = m >= 0 ? &b->items[m].view : own, *changed;
+    status = through ? tg_view_compose(through, *view, &changed)
+                     : tg_view_permute(*view, domain->ndim, order, &changed);
+    if (status) return status;
+    tg_view_unref(*view);
+    *view = changed;
+    if (m < 0) break;
+  }
+  tg_view_ref(domain);
+  tg_view_unref(g->domain);
+  g->domain = domain;
+  g->nout = nout;
+  return TG_OK;
+}
+
+static tg_status make_rows(tg_builder *b, group *g, const reduction *r, const int64_t *order, tg_view **own) {
+  tg_view *domain;
+  tg_status status = tg_view_contiguous(r->nout + r->nred, r->shape, &domain);
+  if (status) return status;
+  status = change_domain(b, g, domain, r->nout, NULL, order, own);
+  tg_view_unref(domain);
+  memcpy(g->order, order, sizeof g->order);
+  g->cached = true;
+  return status;
+}
+
+static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_view **own) {
+  tg_view *domain = NULL, *spread = NULL;
+  tg_status status = tg_view_contiguous(r->nout + r->nred, r->shape, &domain);
+  if (!status) status = spread_of(r, &spread);
+  if (!status) status = change_domain(b, g, domain, r->nout, spread, NULL, own);
+  tg_view_unref(domain);
+  tg_view_unref(spread);
+  g->cached = fits_cache(b, r);
+  if (!r->merged) domain_order(b->items[r->item].node, g->order);
+  return status;
+}
+
+/* ---- where an item is read ---- */
+
 typedef struct readers {
-  bool one_place; /* all in one kernel, at one side of its reduction, through equal views */
-  int64_t kernel;
-  item_place place;
-  tg_view *view; /* from that kernel's domain, owned */
+  bool one_place; /* all in one group, through equal views */
+  int64_t group;
+  tg_view *view; /* from that group's domain, owned */
   double points;
 } readers;
 
-static item_place side_of(const item *reader) {
-  if (tg_has_body(reader->node)) return PLACE_BODY;
-  return reader->place == PLACE_STORED ? PLACE_EPILOGUE : (item_place)reader->place;
+/* Elements a group computes of what it sees through the view: one a row, if that does not vary along rows. */
+static double points_of(const group *g, const tg_view *view) {
+  double points = 1;
+  int dims = tg_depends_from(view, g->nout) ? view->ndim : g->nout;
+  for (int i = 0; i < dims; i++) points *= (double)view->shape[i];
+  return points;
+}
+
+/* Can the reader compute its source along with itself, or does it need all of it in memory? */
+static bool reads_points(const tg_builder *b, const item_edge *e) {
+  const item *reader = &b->items[e->reader];
+  if (reader->reduction >= 0) return !b->reductions[reader->reduction].contraction;
+  return reader->node->kind != TG_NODE_GATHER || e != &b->edges[reader->first_edge];
+}
+
+/* What the edge sees from the domain of its reader's group. */
+static tg_status view_of_edge(const tg_builder *b, const item_edge *e, tg_view **out) {
+  const item *reader = &b->items[e->reader];
+  if (!tg_has_body(reader->node)) return tg_view_compose(reader->view, e->view, out);
+  tg_view_ref(*out = e->view); /* covers the domain already */
+  return TG_OK;
 }
 
 static tg_status survey(const tg_builder *b, const item *it, readers *out) {
   tg_status status = TG_OK;
-  readers r = {.one_place = true, .kernel = -1};
+  readers r = {.one_place = true, .group = -1};
   int64_t last = -1;
   for (int64_t e = it->first_reader; e >= 0; e = b->edges[e].next) {
-    const item *reader = &b->items[b->edges[e].reader];
-    tg_view *edge = b->edges[e].view, *view = NULL;
-    bool within = reader->view && !tg_has_body(reader->node); /* computed along with others, elementwise */
-    const item_edge *before = last >= 0 ? &b->edges[last] : NULL;
+    const item_edge *edge = &b->edges[e], *before = last >= 0 ? &b->edges[last] : NULL;
+    const item *reader = &b->items[edge->reader];
+    tg_view *view = NULL;
     last = e;
-    if (before && before->reader == b->edges[e].reader && tg_view_equal(before->view, edge)) continue; /* x * x */
-    r.points += within ? (double)reader->view->size : reader->kernel < 0 ? (double)reader->points : (double)edge->size;
-    if (reader->kernel < 0) r.one_place = false;
-    if (!r.one_place) continue;
-    item_place side = side_of(reader);
-    if (r.kernel >= 0 && (r.kernel != reader->kernel || r.place != side)) {
+    if (before && before->reader == edge->reader && tg_view_equal(before->view, edge->view)) continue; /* x * x */
+    if (reader->group < 0) {
       r.one_place = false;
+      r.points += (double)reader->points;
       continue;
     }
-    r.kernel = reader->kernel;
-    r.place = side;
-    if (within) {
-      if ((status = tg_view_compose(reader->view, edge, &view))) goto fail;
-    } else {
-      tg_view_ref(view = edge);
-    }
+    if ((status = view_of_edge(b, edge, &view))) goto fail;
+    r.points += points_of(&b->groups[reader->group], view);
+    if (r.group >= 0 && r.group != reader->group) r.one_place = false;
     if (r.view && !tg_view_equal(r.view, view)) r.one_place = false;
+    r.group = reader->group;
     tg_view_unref(r.view);
     r.view = view;
   }
-  if (r.one_place) r.points = (double)r.view->size;
+  if (r.group < 0) r.one_place = false;
+  if (r.one_place) r.points = points_of(&b->groups[r.group], r.view);
   *out = r;
   return TG_OK;
 fail:
@@ -108,40 +308,318 @@ fail:
   return status;
 }
 
-static void store(tg_builder *b, int64_t i) {
+/* ---- further outputs ---- */
+
+/* Does the view reach each of `size` elements once, from the group's rows or from all its points? */
+static bool is_bijection(const group *g, const tg_view *v, int64_t size) {
+  bool used[TG_MAX_DIMS] = {false};
+  int64_t next = 1;
+  int dims = tg_depends_from(v, g->nout) ? v->ndim : g->nout;
+  if (v->below || v->nbound || v->offset) return false;
+  for (int placed = 0; placed < dims;) {
+    int found = -1;
+    for (int i = 0; i < dims && found < 0; i++)
+      if (!used[i] && (v->shape[i] == 1 || v->stride[i] == next)) found = i;
+    if (found < 0) return false;
+    used[found] = true;
+    next *= v->shape[found];
+    placed++;
+  }
+  return next == size;
+}
+
+/* What finishes a contraction is best stored from the contraction's own tiles. */
+static bool can_be_output(const tg_builder *b, const item *it) {
+  if (it->carries_contraction) return false;
+  return is_computed(it->node) || it->node->kind == TG_NODE_COPY ||
+         (it->reduction >= 0 && !b->reductions[it->reduction].contraction);
+}
+
+/* ---- which groups need which ---- */
+
+/* The groups that read item i, also through items that are computed wherever they are read: a list to be freed. */
+static tg_status reading_groups(tg_builder *b, int64_t i, int64_t **list, int64_t *count) {
+  int64_t *stack = NULL, *groups = NULL, depth = 0, cap_stack = 0, n = 0, cap_groups = 0, mark = ++b->searches;
+  tg_status status = tg_grow(&stack, depth, &cap_stack, sizeof *stack);
+  if (status) return status;
+  stack[depth++] = i;
+  while (depth && !status) {
+    int64_t from = b->items[stack[--depth]].first_reader;
+    for (int64_t e = from; e >= 0 && !status; e = b->edges[e].next) {
+      item *reader = &b->items[b->edges[e].reader];
+      if (reader->group >= 0 && b->groups[reader->group].mark != mark) {
+        if ((status = tg_grow(&groups, n, &cap_groups, sizeof *groups))) break;
+        b->groups[reader->group].mark = mark;
+        groups[n++] = reader->group;
+      } else if (reader->group < 0 && reader->mark != mark) {
+        reader->mark = mark;
+        status = tg_grow(&stack, depth, &cap_stack, sizeof *stack);
+        if (!status) stack[depth++] = b->edges[e].reader;
+      }
+    }
+  }
+  tg_free(stack);
+  *list = groups;
+  *count = n;
+  if (!status) return TG_OK;
+  tg_free(groups);
+  *list = NULL;
+  return status;
+}
+
+static tg_status add_needs(tg_builder *b, const int64_t *from, int64_t n, int64_t on) {
+  for (int64_t i = 0; i < n; i++) {
+    if (from[i] == on) continue;
+    tg_status status = tg_grow(&b->needs, b->nneed, &b->cap_need, sizeof *b->needs);
+    if (status) return status;
+    b->needs[b->nneed] = (need){on, b->groups[from[i]].first_need};
+    b->groups[from[i]].first_need = b->nneed++;
+  }
+  return TG_OK;
+}
+
+/* Does group g need one of the others, however indirectly? Also true if that would take too long to find out. */
+static bool needs_any(tg_builder *b, int64_t g, const int64_t *others, int64_t n) {
+  int64_t stack[MAX_SEARCH], depth = 0, seen = 0, mark = ++b->searches;
+  stack[depth++] = g;
+  b->groups[g].mark = mark;
+  while (depth) {
+    for (int64_t e = b->groups[stack[--depth]].first_need; e >= 0; e = b->needs[e].next) {
+      group *next = &b->groups[b->needs[e].group];
+      if (next->mark == mark) continue;
+      if (++seen == MAX_SEARCH) return true;
+      next->mark = mark;
+      stack[depth++] = b->needs[e].group;
+    }
+  }
+  for (int64_t i = 0; i < n; i++)
+    if (others[i] != g && b->groups[others[i]].mark == mark) return true;
+  return false;
+}
+
+/* Groups in an order in which each stands behind those it needs. */
+static tg_status order_groups(tg_builder *b) {
+  size_t bytes = (size_t)b->ngroup * sizeof *b->order;
+  int64_t *stack = tg_malloc(bytes), n = 0, mark = ++b->searches;
+  b->order = tg_malloc(bytes);
+  if (b->ngroup && (!stack || !b->order)) {
+    tg_free(stack);
+    return tg_fail_memory(bytes);
+  }
+  for (int64_t g = b->ngroup - 1; g >= 0; g--) { /* the last one placed has the first root */
+    int64_t depth = 0;
+    if (b->groups[g].mark == mark) continue;
+    b->groups[g].mark = mark;
+    stack[depth++] = g;
+    while (depth) {
+      group *top = &b->groups[stack[depth - 1]];
+      while (top->first_need >= 0 && b->groups[b->needs[top->first_need].group].mark == mark)
+        top->first_need = b->needs[top->first_need].next;
+      if (top->first_need < 0) {
+        b->order[n++] = stack[--depth];
+      } else {
+        b->groups[b->needs[top->first_need].group].mark = mark;
+        stack[depth++] = b->needs[top->first_need].group;
+      }
+    }
+  }
+  tg_free(stack);
+  return TG_OK;
+}
+
+/* ---- where a further output could go ---- */
+
+/* How group g sees the item that it reads directly: *view, NULL if not in one way or not point by point. A reduction
+ * must not be read by what is computed everywhere, as that may see it otherwise. */
+static tg_status seen_from(const tg_builder *b, const item *it, int64_t g, tg_view **view) {
+  *view = NULL;
+  for (int64_t e = it->first_reader; e >= 0; e = b->edges[e].next) {
+    tg_view *seen = NULL;
+    int64_t reader = b->items[b->edges[e].reader].group;
+    if (reader != g && (reader >= 0 || it->reduction < 0)) continue;
+    if (reader != g) goto two_ways;
+    tg_status status = reads_points(b, &b->edges[e]) ? view_of_edge(b, &b->edges[e], &seen) : TG_OK;
+    if (status) return status;
+    bool same = seen && (!*view || tg_view_equal(seen, *view));
+    if (!same) tg_view_unref(seen);
+    if (!same) goto two_ways;
+    tg_view_unref(*view);
+    *view = seen;
+  }
+  return TG_OK;
+two_ways:
+  tg_view_unref(*view);
+  *view = NULL;
+  return TG_OK;
+}
+
+/* Does the group's domain consist of these axes, but for their order? */
+static bool same_domain(const group *g, int ndim, const int64_t *shape) {
+  if (g->closed || g->domain->ndim != ndim) return false;
+  for (int d = 0; d < ndim; d++)
+    if (g->domain->shape[d] != shape[g->order[d]]) return false;
+  return true;
+}
+
+/* A group over the item's own domain that reads something the item is computed from, at the same points: *found, or
+ * -1; *view is how it would see the item. */
+static tg_status sibling_group(const tg_builder *b, int64_t i, int64_t *found, tg_view **out) {
+  struct {
+    int64_t item;
+    tg_view *view;
+  } look[MAX_LOOK];
+  const item *it = &b->items[i];
+  const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
+  const tg_view *whole = r ? it->node->src[0].view : it->node->shape;
+  int ndim = whole->ndim, n = 1;
+  tg_status status = TG_OK;
+  *found = -1;
+  look[0].item = i;
+  if (r && r->merged) return TG_OK;
+  if ((status = tg_view_contiguous(ndim, whole->shape, &look[0].view))) return status;
+  for (int at = 0; at < n && *found < 0 && !status; at++) {
+    const item *reader = &b->items[look[at].item];
+    for (int64_t e = reader->first_edge; e >= 0 && e < reader->first_edge + reader->nedge && !status; e++) {
+      const item *src = &b->items[b->edges[e].src];
+      tg_view *view = NULL;
+      int looked = 0;
+      if (n == MAX_LOOK || src->node->kind == TG_NODE_CONST || src->node->kind == TG_NODE_ARANGE) continue;
+      if (at == 0 && r) tg_view_ref(view = it->node->src[0].view);
+      else if ((status = tg_view_compose(look[at].view, b->edges[e].view, &view))) break;
+      for (int64_t o = src->first_reader; o >= 0 && looked < MAX_LOOK && *found < 0; o = b->edges[o].next, looked++) {
+        const item *other = &b->items[b->edges[o].reader];
+        const group *g = other->group >= 0 ? &b->groups[other->group] : NULL;
+        tg_view *seen = NULL, *here = NULL;
+        if (!g || !reads_points(b, &b->edges[o]) || !same_domain(g, ndim, whole->shape)) continue;
+        status = view_of_edge(b, &b->edges[o], &seen);
+        if (!status) status = tg_view_permute(view, ndim, g->order, &here);
+        if (!status && tg_view_equal(seen, here)) *found = other->group;
+        tg_view_unref(seen);
+        tg_view_unref(here);
+        if (status) break;
+      }
+      if (is_computed(src->node) && !status) {
+        look[n].item = b->edges[e].src;
+        look[n++].view = view;
+      } else {
+        tg_view_unref(view);
+      }
+    }
+  }
+  if (!status && *found >= 0)
+    status = r ? spread_of(r, out) : tg_view_permute(look[0].view, ndim, b->groups[*found].order, out);
+  for (int at = 0; at < n; at++) tg_view_unref(look[at].view);
+  return status;
+}
+
+/* An element a row, computed from a reduce that will be along the group's rows: makes those now. */
+static tg_status foresee_rows(tg_builder *b, const item *it, int64_t in, tg_view **view) {
+  int64_t order[TG_MAX_DIMS];
+  bool fits, reorder;
+  if (it->carried < 0 || it->reduction >= 0) return TG_OK;
+  group *g = &b->groups[in];
+  const reduction *carried = &b->reductions[b->items[it->carried].reduction];
+  tg_status status = runs_along(b, g, carried, *view, &fits, &reorder, order);
+  return status || !fits || !reorder ? status : make_rows(b, g, carried, order, view);
+}
+
+/* Makes a stored item an output of group `in`, which sees it through *view, if that can compute all of it. */
+static tg_status add_output(tg_builder *b, int64_t i, int64_t in, tg_view **view, bool *done) {
   item *it = &b->items[i];
-  it->place = PLACE_STORED;
-  it->kernel = i;
-  it->weight = 1;
-  it->fused = it->node->kind == TG_NODE_REDUCE ? i : -1;
-  if (it->reduction >= 0 && b->reductions[it->reduction].contraction)
-    for (int64_t e = it->first_edge; e < it->first_edge + it->nedge; e++)
-      b->items[tg_storage_of(b, b->edges[e].src)].must_store = true;
+  group *g = &b->groups[in];
+  const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
+  int64_t order[TG_MAX_DIMS];
+  bool fits = !g->closed && g->weight < MAX_FUSED && (g->cached || !g->nfold), reorder = false;
+  tg_status status = TG_OK;
+  if (fits && r) status = runs_along(b, g, r, *view, &fits, &reorder, order);
+  if (!status && fits && r && reorder) status = make_rows(b, g, r, order, view);
+  if (!status && fits && !r) status = foresee_rows(b, it, in, view);
+  if (status || !fits || !is_bijection(g, *view, it->node->shape->size)) return status;
+  if (r) g->nfold++;
+  g->noutput++;
+  it->output = true;
+  add_member(b, in, i, *view);
+  *view = NULL;
+  *done = true;
+  return TG_OK;
 }
 
-static void fuse(tg_builder *b, int64_t i, readers *r) {
-  item *it = &b->items[i];
-  it->place = (uint8_t)r->place;
-  it->kernel = r->kernel;
-  it->view = r->view;
-  r->view = NULL;
-  it->points = (float)r->points;
-  b->items[r->kernel].weight++;
+static tg_status try_outputs(tg_builder *b, int64_t i, const int64_t *in, int64_t n, bool *done) {
+  const item *it = &b->items[i];
+  tg_view *view = NULL;
+  tg_status status = TG_OK;
+  for (int64_t j = 0; j < n && !*done && !status; j++) {
+    if ((status = seen_from(b, it, in[j], &view))) return status;
+    if (view && !needs_any(b, in[j], in, n)) status = add_output(b, i, in[j], &view, done);
+    tg_view_unref(view);
+  }
+  if (status || *done) return status;
+  int64_t sibling;
+  if ((status = sibling_group(b, i, &sibling, &view)) || sibling < 0) return status;
+  bool apart = !needs_any(b, sibling, in, n);
+  for (int64_t j = 0; j < n; j++) apart &= in[j] != sibling; /* it needs all of the item, or sees it in two ways */
+  if (apart) status = add_output(b, i, sibling, &view, done);
+  tg_view_unref(view);
+  return status;
 }
 
-/* A reduce becomes the reduction of the one kernel whose epilogue reads it in plain order. */
-static bool reduce_fits(const tg_builder *b, const item *it, const readers *r) {
-  const item *root = r->kernel >= 0 ? &b->items[r->kernel] : NULL;
-  return r->one_place && root && r->place == PLACE_EPILOGUE && root->fused < 0 && root->weight < MAX_FUSED &&
-         tg_view_is_contiguous(r->view) && r->view->size == it->node->shape->size;
+/* Stores an item: as a further output of a group that can compute it along the way, else as the root of its own. */
+static tg_status store_somewhere(tg_builder *b, int64_t i) {
+  int64_t *in, n;
+  bool done = false;
+  tg_status status = reading_groups(b, i, &in, &n);
+  if (status) return status;
+  if (can_be_output(b, &b->items[i])) status = try_outputs(b, i, in, n, &done);
+  if (!status && !done) status = store(b, i);
+  if (!status) status = add_needs(b, in, n, b->items[i].group);
+  tg_free(in);
+  return status;
 }
 
-static bool should_store(const tg_builder *b, const item *it, const readers *r) {
+/* ---- placing ---- */
+
+static bool should_store(const item *it, const readers *r, bool fits) {
   double size = (double)it->node->shape->size;
-  bool fits = r->one_place && b->items[r->kernel].weight < MAX_FUSED && !r->view->below;
   if (fits && r->points <= size) return false;
   if (!fits && (it->carries_reduce || it->weight > MAX_AGAIN || (r->view && r->view->below))) return true;
   return it->cost * r->points > (it->cost + STORE_COST) * size + LOAD_COST * r->points + LAUNCH_COST;
+}
+
+/* Takes over r->view. */
+static void join(tg_builder *b, int64_t i, readers *r) {
+  b->items[i].points = (float)r->points;
+  add_member(b, r->group, i, r->view);
+  r->view = NULL;
+}
+
+/* A reduce joins the one group that reads it if its domain can be that group's. */
+static tg_status place_reduce(tg_builder *b, int64_t i, readers *r) {
+  const reduction *own = &b->reductions[b->items[i].reduction];
+  group *g = r->one_place ? &b->groups[r->group] : NULL;
+  bool along = false, reorder = false;
+  int64_t order[TG_MAX_DIMS];
+  tg_status status = TG_OK;
+  if (!g || g->closed || g->weight >= MAX_FUSED) return store_somewhere(b, i);
+  bool plain = g->nout == g->domain->ndim && tg_view_is_contiguous(r->view) &&
+               r->view->size == b->items[i].node->shape->size;
+  if (plain && own->contraction) { /* its epilogue */
+    g->contraction = g->closed = true;
+    join(b, i, r);
+    for (int64_t e = b->items[i].first_edge; e < b->items[i].first_edge + b->items[i].nedge; e++)
+      b->items[tg_storage_of(b, b->edges[e].src)].must_store = true;
+    return TG_OK;
+  }
+  if (plain && g->noutput == 1) {
+    status = reduce_over(b, g, own, &r->view);
+  } else {
+    status = runs_along(b, g, own, r->view, &along, &reorder, order);
+    if (!status && !along) return store_somewhere(b, i);
+    if (!status && reorder) status = make_rows(b, g, own, order, &r->view);
+  }
+  if (status) return status;
+  g->nfold++;
+  join(b, i, r);
+  return TG_OK;
 }
 
 static tg_status place(tg_builder *b, int64_t i) {
@@ -155,30 +633,21 @@ static tg_status place(tg_builder *b, int64_t i) {
   }
   if (tg_is_realized(n)) return TG_OK;
   if (n->kind == TG_NODE_GATHER) b->items[tg_storage_of(b, b->edges[it->first_edge].src)].must_store = true;
-  if (it->target || it->must_store || n->kind == TG_NODE_COPY || n->kind == TG_NODE_SCAN ||
-      n->kind == TG_NODE_SCATTER) {
-    store(b, i);
-    return TG_OK;
-  }
+  if (it->target || it->must_store || n->kind == TG_NODE_COPY || n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER)
+    return store_somewhere(b, i);
   if (n->kind == TG_NODE_CONST || n->kind == TG_NODE_ARANGE) return TG_OK; /* as cheap as a load everywhere */
   if ((status = survey(b, it, &r))) return status;
   if (n->kind == TG_NODE_REDUCE) {
-    if (reduce_fits(b, it, &r)) {
-      store(b, i); /* marks the factors of a contraction */
-      fuse(b, i, &r);
-      b->items[it->kernel].fused = i;
-    } else {
-      store(b, i);
-    }
-  } else if (should_store(b, it, &r)) {
-    store(b, i);
-  } else if (r.one_place && b->items[r.kernel].weight < MAX_FUSED && !r.view->below) {
-    fuse(b, i, &r);
-  } else {
-    it->points = (float)r.points; /* computed again by every reader */
+    status = place_reduce(b, i, &r);
+  } else if (!r.one_place || !(status = foresee_rows(b, it, r.group, &r.view))) {
+    if (r.one_place) r.points = points_of(&b->groups[r.group], r.view);
+    bool fits = r.one_place && b->groups[r.group].weight < MAX_FUSED && !r.view->below;
+    if (should_store(it, &r, fits)) status = store_somewhere(b, i);
+    else if (fits) join(b, i, &r);
+    else it->points = (float)r.points; /* computed again by every reader */
   }
   tg_view_unref(r.view);
-  return TG_OK;
+  return status;
 }
 
 tg_status tg_group(tg_builder *b) {
@@ -188,5 +657,5 @@ tg_status tg_group(tg_builder *b) {
     tg_status status = place(b, i);
     if (status) return status;
   }
-  return TG_OK;
+  return order_groups(b);
 }

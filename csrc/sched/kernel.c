@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 
-const char *const tg_kernel_kind_name[] = {"MAP", "REDUCE", "CONTRACT", "SCAN", "SCATTER"};
+const char *const tg_kernel_kind_name[] = {"MAP", "ROWS", "REDUCE", "CONTRACT", "SCAN", "SCATTER"};
 
 int tg_instr_arity(const tg_instr *in) {
   switch ((tg_icode)in->code) {
@@ -13,9 +13,24 @@ int tg_instr_arity(const tg_instr *in) {
   case TG_I_CAST:
   case TG_I_RANDOM:
   case TG_I_INDEX:
-  case TG_I_GATHER: return 1;
+  case TG_I_GATHER:
+  case TG_I_STORE:
+  case TG_I_KEEP:
+  case TG_I_FOLD: return 1;
   default: return 0;
   }
+}
+
+const tg_program *tg_kernel_program(const tg_kernel *k, int i) {
+  const tg_program *const own[] = {&k->body, &k->epilogue, &k->target};
+  if (i < 3) return own[i];
+  i -= 3;
+  if (i >= 2 * k->nphase) return NULL;
+  return i % 2 ? &k->phases[i / 2].points : &k->phases[i / 2].rows;
+}
+
+bool tg_instr_effect(const tg_instr *in) {
+  return in->code == TG_I_STORE || in->code == TG_I_KEEP || in->code == TG_I_FOLD;
 }
 
 void tg_program_clear(tg_program *p) {
@@ -29,6 +44,12 @@ void tg_kernel_clear(tg_kernel *k) {
   tg_program_clear(&k->body);
   tg_program_clear(&k->epilogue);
   tg_program_clear(&k->target);
+  for (int i = 0; i < k->nphase; i++) {
+    tg_program_clear(&k->phases[i].rows);
+    tg_program_clear(&k->phases[i].points);
+  }
+  tg_free(k->phases);
+  tg_free(k->locals);
   if (k->exact) tg_kernel_clear(k->exact);
   tg_free(k->exact);
   tg_view_unref(k->a.view);

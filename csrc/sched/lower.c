@@ -13,8 +13,6 @@
 #include "base/alloc.h"
 #include "sched/builder.h"
 
-#define MIN_ROW 48 /* reduced points below which a block of outputs accumulates columns */
-
 /* What was computed already, by item and view. */
 typedef struct memo {
   int64_t item;
@@ -27,19 +25,23 @@ typedef struct lowering {
   tg_program program;
   memo *memos;
   int64_t cap_instr, cap_access, nmemo, cap_memo;
+  int64_t group;  /* whose members are computed, even if they are stored as well; or -1 */
   int64_t reduce; /* item whose value the epilogue takes as given, or -1 */
 } lowering;
 
 /* ---- emitting ---- */
 
+/* Appends an instruction, unless there is one that computes the same. */
 static tg_status emit(lowering *l, tg_instr in, int32_t *value) {
   tg_program *p = &l->program;
-  if (in.code == TG_I_CONST)
-    for (int i = 0; i < p->ninstr; i++)
-      if (p->instr[i].code == TG_I_CONST && p->instr[i].dtype == in.dtype && p->instr[i].value.u == in.value.u) {
-        *value = i;
-        return TG_OK;
-      }
+  for (int i = 0; i < p->ninstr && in.code != TG_I_STORE; i++) {
+    const tg_instr *old = &p->instr[i];
+    if (old->code != in.code || old->op != in.op || old->dtype != in.dtype || old->arg != in.arg ||
+        old->value.u != in.value.u || memcmp(old->src, in.src, sizeof in.src))
+      continue;
+    *value = i;
+    return TG_OK;
+  }
   tg_status status = tg_grow(&p->instr, p->ninstr, &l->cap_instr, sizeof in);
   if (status) return status;
   *value = p->ninstr;
@@ -50,6 +52,13 @@ static tg_status emit(lowering *l, tg_instr in, int32_t *value) {
 /* An instruction that looks through a view: LOAD of a slot, POSITION or VALID. */
 static tg_status emit_access(lowering *l, tg_icode code, int64_t slot, tg_dtype stored, tg_view *view, int32_t *value) {
   tg_program *p = &l->program;
+  for (int i = 0; i < p->ninstr; i++) {
+    const tg_instr *old = &p->instr[i];
+    if (old->code != code || p->access[old->arg].slot != slot || p->access[old->arg].dtype != stored) continue;
+    if (!tg_view_equal(p->access[old->arg].view, view)) continue;
+    *value = i;
+    return TG_OK;
+  }
   tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
   if (status) return status;
   tg_dtype dtype = code == TG_I_LOAD ? tg_computed(stored) : code == TG_I_VALID ? TG_BOOL : TG_I64;
@@ -191,6 +200,26 @@ static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *ou
   return status;
 }
 
+/* What an edge of a kernel's own shape sees, zero where its view masks. */
+static tg_status lower_edge(lowering *l, const item_edge *e, int32_t *out) {
+  tg_status status = lower_value(l, e->src, e->view, out);
+  if (status || !masked(e->view) || l->program.instr[*out].code == TG_I_LOAD) return status;
+  return emit_gate(l, e->view, *out, out);
+}
+
+/* A reduction along the rows of the domain, as the value of each of its points. */
+static tg_status lower_fold(lowering *l, int64_t i, const tg_view *view, int32_t *out) {
+  const tg_node *n = l->b->items[i].node;
+  tg_dtype dtype = tg_computed((tg_dtype)n->dtype);
+  int32_t value;
+  if (!tg_view_equal(view, l->b->items[i].view))
+    return tg_fail(TG_ERR_INTERNAL, "a reduction is seen in two ways by one kernel");
+  tg_status status = lower_edge(l, &l->b->edges[l->b->items[i].first_edge], &value);
+  tg_instr in = {.code = TG_I_FOLD, .op = n->op, .dtype = (uint8_t)dtype, .src = {value}};
+  if (!status) status = emit(l, in, &value);
+  return status ? status : emit_cast(l, value, dtype, (tg_dtype)n->dtype, out);
+}
+
 static tg_status lower_value(lowering *l, int64_t i, tg_view *view, int32_t *out) {
   tg_builder *b = l->b;
   const item *it = &b->items[i];
@@ -200,7 +229,7 @@ static tg_status lower_value(lowering *l, int64_t i, tg_view *view, int32_t *out
     *out = 0; /* TG_I_ACC, rounded: instructions 0 and, for 16-bit floats, 1 */
     return emit_cast(l, 0, tg_computed((tg_dtype)n->dtype), (tg_dtype)n->dtype, out);
   }
-  int64_t slot = b->items[tg_storage_of(b, i)].slot;
+  int64_t slot = it->group >= 0 && it->group == l->group ? -1 : b->items[tg_storage_of(b, i)].slot;
   for (int64_t m = l->nmemo - 1; m >= 0; m--)
     if (l->memos[m].item == i && tg_view_equal(l->memos[m].view, view)) {
       *out = l->memos[m].value;
@@ -211,7 +240,9 @@ static tg_status lower_value(lowering *l, int64_t i, tg_view *view, int32_t *out
   else if (n->kind == TG_NODE_ARANGE || n->kind == TG_NODE_RANDOM) status = lower_position(l, n, view, out);
   else if (n->kind == TG_NODE_ELEMENTWISE) status = lower_elementwise(l, i, view, out);
   else if (n->kind == TG_NODE_GATHER) status = lower_gather(l, i, view, out);
-  else if (n->kind == TG_NODE_CAST) status = lower_operand(l, i, 0, view, (tg_dtype)n->dtype, out);
+  else if (n->kind == TG_NODE_CAST || n->kind == TG_NODE_COPY)
+    status = lower_operand(l, i, 0, view, (tg_dtype)n->dtype, out);
+  else if (n->kind == TG_NODE_REDUCE) status = lower_fold(l, i, view, out);
   else status = tg_fail(TG_ERR_INTERNAL, "a node of kind %d is neither stored nor elementwise", n->kind);
   if (!status) status = tg_grow(&l->memos, l->nmemo, &l->cap_memo, sizeof *l->memos);
   if (status) return status;
@@ -220,33 +251,16 @@ static tg_status lower_value(lowering *l, int64_t i, tg_view *view, int32_t *out
   return TG_OK;
 }
 
-/* The root is stored, so it is not looked up but computed. */
-static tg_status lower_root(lowering *l, int64_t root, tg_view *view, int32_t *out) {
-  const tg_node *n = l->b->items[root].node;
-  switch ((tg_node_kind)n->kind) {
-  case TG_NODE_ELEMENTWISE: return lower_elementwise(l, root, view, out);
-  case TG_NODE_CAST:
-  case TG_NODE_COPY: return lower_operand(l, root, 0, view, (tg_dtype)n->dtype, out);
-  case TG_NODE_CONST: return emit_const(l, (tg_dtype)n->dtype, n->value, out);
-  case TG_NODE_ARANGE:
-  case TG_NODE_RANDOM: return lower_position(l, n, view, out);
-  case TG_NODE_GATHER: return lower_gather(l, root, view, out);
-  case TG_NODE_REDUCE: return lower_value(l, root, view, out); /* TG_I_ACC */
-  case TG_NODE_SCAN:
-  case TG_NODE_SCATTER:
-  case TG_NODE_BUFFER:
-  case TG_NODE_BITCAST: break;
-  }
-  return tg_fail(TG_ERR_INTERNAL, "a node of kind %d can't be the root of a kernel", n->kind);
-}
-
-/* Drops the instructions that the last one does not need, keeping their order. TG_I_ACC stays where it is. */
+/* Drops the instructions that neither the last one nor a STORE needs, keeping their order. TG_I_ACC stays where it
+ * is. */
 static tg_status drop_unused(tg_program *p) {
   int32_t *place = tg_calloc((size_t)p->ninstr, sizeof *place), kept = 0;
   if (!place) return tg_fail_memory((size_t)p->ninstr * sizeof *place);
   place[p->ninstr - 1] = 1;
-  for (int i = p->ninstr - 1; i >= 0; i--)
+  for (int i = p->ninstr - 1; i >= 0; i--) {
+    if (p->instr[i].code == TG_I_STORE) place[i] = 1;
     for (int j = 0; place[i] && j < tg_instr_arity(&p->instr[i]); j++) place[p->instr[i].src[j]] = 1;
+  }
   for (int i = 0; i < p->ninstr; i++) {
     if (!place[i] && p->instr[i].code != TG_I_ACC) continue;
     tg_instr in = p->instr[i];
@@ -284,8 +298,8 @@ static bool columns_pay(const tg_kernel *k) {
   double rows = 0, columns = 0, nout = 1, nred = 1;
   for (int i = 0; i < k->nout; i++) nout *= (double)k->shape[i];
   for (int i = k->nout; i < k->nout + k->nred; i++) nred *= (double)k->shape[i];
-  if (nred < MIN_ROW) return nout >= nred || nout >= MIN_ROW;
-  if (nout < MIN_ROW) return false;
+  if (nred < TG_SHORT_ROW) return tg_side_by_side((int64_t)nout, (int64_t)nred);
+  if (nout < TG_SHORT_ROW) return false;
   for (int i = 0; i < k->body.ninstr; i++) {
     if (k->body.instr[i].code != TG_I_LOAD) continue;
     const tg_view *v = k->body.access[k->body.instr[i].arg].view;
@@ -301,7 +315,7 @@ static bool columns_pay(const tg_kernel *k) {
   return columns > rows;
 }
 
-static tg_status permute_accesses(tg_access *access, int n, int ndim, const int64_t *order) {
+tg_status tg_permute_accesses(tg_access *access, int n, int ndim, const int64_t *order) {
   for (int i = 0; i < n; i++) {
     tg_view *view;
     tg_status status = tg_view_permute(access[i].view, ndim, order, &view);
@@ -318,7 +332,7 @@ static tg_status orient_reduce(tg_kernel *k) {
   if (!k->reduced_first) return TG_OK;
   for (int i = 0; i < k->nred; i++) order[i] = k->nout + i;
   for (int i = 0; i < k->nout; i++) order[k->nred + i] = i;
-  return permute_accesses(k->body.access, k->body.naccess, k->nout + k->nred, order);
+  return tg_permute_accesses(k->body.access, k->body.naccess, k->nout + k->nred, order);
 }
 
 /* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense. */
@@ -332,22 +346,22 @@ static tg_status orient_contraction(tg_kernel *k) {
     k->b = swap;
   }
   int *const counts[3] = {&k->nbatch, &k->nm, &k->nn};
-  for (int group = 0; group < 3; group++) {
+  for (int kind = 0; kind < 3; kind++) {
     int before = at;
     for (int i = 0; i < k->nout; i++) {
       bool a = tg_depends(k->a.view, i), b = tg_depends(k->b.view, i);
       int belongs = a == b ? 0 : a ? 1 : 2;
-      if (belongs == group) order[at++] = i;
+      if (belongs == kind) order[at++] = i;
     }
-    *counts[group] = at - before;
+    *counts[kind] = at - before;
   }
   for (int i = k->nout; i < ndim; i++) order[i] = i;
   for (int i = 0; i < ndim; i++) shape[i] = k->shape[order[i]];
   memcpy(k->shape, shape, sizeof(int64_t) * (size_t)ndim);
-  tg_status status = permute_accesses(&k->a, 1, ndim, order);
-  if (!status) status = permute_accesses(&k->b, 1, ndim, order);
-  if (!status) status = permute_accesses(k->epilogue.access, k->epilogue.naccess, k->nout, order);
-  return status ? status : permute_accesses(&k->out, 1, k->nout, order);
+  tg_status status = tg_permute_accesses(&k->a, 1, ndim, order);
+  if (!status) status = tg_permute_accesses(&k->b, 1, ndim, order);
+  if (!status) status = tg_permute_accesses(k->epilogue.access, k->epilogue.naccess, k->nout, order);
+  return status ? status : tg_permute_accesses(&k->out, 1, k->nout, order);
 }
 
 static tg_access factor(const tg_builder *b, const item_edge *e) {
@@ -356,12 +370,10 @@ static tg_access factor(const tg_builder *b, const item_edge *e) {
 }
 
 /* What a reduce, scan or scatter reads through an edge, as a program over its domain. */
-static tg_status lower_body(tg_builder *b, const item_edge *e, tg_program *out) {
-  lowering l = {.b = b, .reduce = -1};
+static tg_status lower_body(tg_builder *b, int64_t within, const item_edge *e, tg_program *out) {
+  lowering l = {.b = b, .group = within, .reduce = -1};
   int32_t value;
-  tg_status status = lower_value(&l, e->src, e->view, &value);
-  if (!status && masked(e->view) && l.program.instr[value].code != TG_I_LOAD)
-    status = emit_gate(&l, e->view, value, &value);
+  tg_status status = lower_edge(&l, e, &value);
   if (!status) status = finish(&l, value, out);
   lowering_clear(&l);
   return status;
@@ -370,7 +382,7 @@ static tg_status lower_body(tg_builder *b, const item_edge *e, tg_program *out) 
 /* The body of a contraction done as a reduce: the product of both factors with all their masks. */
 static tg_status lower_product(tg_builder *b, const item *reduce, tg_program *out) {
   const reduction *r = &b->reductions[reduce->reduction];
-  lowering l = {.b = b, .reduce = -1};
+  lowering l = {.b = b, .group = -1, .reduce = -1};
   tg_dtype dtype = tg_computed((tg_dtype)reduce->node->dtype);
   int32_t value[2], product;
   tg_status status = TG_OK;
@@ -386,10 +398,10 @@ static tg_status lower_product(tg_builder *b, const item *reduce, tg_program *ou
   return status;
 }
 
-static tg_status lower_reduce_or_map(tg_builder *b, int64_t root, const item *reduce, bool exact, tg_kernel *k);
+static tg_status lower_reduce(tg_builder *b, const group *g, const item *reduce, bool exact, tg_kernel *k);
 
 /* Notes the factors that lost a mask, and the kernel that can do without that. */
-static tg_status lower_exact(tg_builder *b, int64_t root, const item *reduce, tg_kernel *k) {
+static tg_status lower_exact(tg_builder *b, const group *g, const item *reduce, tg_kernel *k) {
   const reduction *r = &b->reductions[reduce->reduction];
   if (!r->masked[0]) return TG_OK;
   for (int j = 0; j < 2; j++) {
@@ -398,46 +410,73 @@ static tg_status lower_exact(tg_builder *b, int64_t root, const item *reduce, tg
     if (e->view != r->masked[j]) k->unmasked[j] = (tg_unmasked){a.slot, a.dtype, b->items[e->src].node->shape->size};
   }
   if (!(k->exact = tg_calloc(1, sizeof *k->exact))) return tg_fail_memory(sizeof *k->exact);
-  return lower_reduce_or_map(b, root, reduce, true, k->exact);
+  return lower_reduce(b, g, reduce, true, k->exact);
 }
 
-/* A root that is, or contains, a reduce; or none: a map. `exact`: a contraction as a reduce. */
-static tg_status lower_reduce_or_map(tg_builder *b, int64_t root, const item *reduce, bool exact, tg_kernel *k) {
-  const item *it = &b->items[root];
-  const tg_node *n = it->node;
-  lowering l = {.b = b, .reduce = it->fused};
+/* A root that is, or is computed from, one reduce and is all that is stored. `exact`: a contraction as a reduce. */
+static tg_status lower_reduce(tg_builder *b, const group *g, const item *reduce, bool exact, tg_kernel *k) {
+  const item *it = &b->items[g->root];
+  const reduction *r = &b->reductions[reduce->reduction];
+  lowering l = {.b = b, .group = it->group, .reduce = reduce->node->mark};
   tg_view *domain = NULL;
   int32_t value;
-  tg_status status = TG_OK;
-  k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)n->dtype};
-  k->nout = n->shape->ndim;
-  memcpy(k->shape, n->shape->shape, sizeof(int64_t) * (size_t)k->nout);
-  if (reduce) {
-    const reduction *r = &b->reductions[reduce->reduction];
-    k->kind = r->contraction && !exact ? TG_KERNEL_CONTRACT : TG_KERNEL_REDUCE;
-    k->nout = r->nout;
-    k->nred = r->nred;
-    memcpy(k->shape, r->shape, sizeof(int64_t) * (size_t)(r->nout + r->nred));
-    k->reduce = (tg_op)reduce->node->op;
-    k->reduced = tg_computed((tg_dtype)reduce->node->dtype);
-    if ((status = emit(&l, (tg_instr){.code = TG_I_ACC, .dtype = (uint8_t)k->reduced}, &value))) goto done;
-  }
+  tg_status status;
+  k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype};
+  k->kind = r->contraction && !exact ? TG_KERNEL_CONTRACT : TG_KERNEL_REDUCE;
+  k->nout = r->nout;
+  k->nred = r->nred;
+  memcpy(k->shape, r->shape, sizeof(int64_t) * (size_t)(r->nout + r->nred));
+  k->reduce = (tg_op)reduce->node->op;
+  k->reduced = tg_computed((tg_dtype)reduce->node->dtype);
+  if ((status = emit(&l, (tg_instr){.code = TG_I_ACC, .dtype = (uint8_t)k->reduced}, &value))) goto done;
   if ((status = tg_view_contiguous(k->nout, k->shape, &domain))) goto done;
   tg_view_ref(k->out.view = domain);
-  if ((status = lower_root(&l, root, domain, &value))) goto done;
-  if ((status = finish(&l, value, reduce ? &k->epilogue : &k->body)) || !reduce) goto done;
+  if ((status = lower_value(&l, g->root, domain, &value))) goto done;
+  if ((status = finish(&l, value, &k->epilogue))) goto done;
   const item_edge *e = &b->edges[reduce->first_edge];
   if (k->kind == TG_KERNEL_CONTRACT) {
     k->a = factor(b, &e[0]);
     k->b = factor(b, &e[1]);
-    status = lower_exact(b, root, reduce, k);
+    status = lower_exact(b, g, reduce, k);
     if (!status) status = orient_contraction(k);
   } else {
-    status = exact ? lower_product(b, reduce, &k->body) : lower_body(b, e, &k->body);
+    status = exact ? lower_product(b, reduce, &k->body) : lower_body(b, it->group, e, &k->body);
     if (!status) status = orient_reduce(k);
   }
 done:
   tg_view_unref(domain);
+  lowering_clear(&l);
+  return status;
+}
+
+static tg_status emit_store(lowering *l, const item *it, int32_t value) {
+  tg_program *p = &l->program;
+  tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
+  if (status) return status;
+  p->access[p->naccess] = (tg_access){(int)it->slot, (tg_dtype)it->node->dtype, it->view};
+  tg_view_ref(it->view);
+  tg_instr in = {.code = TG_I_STORE, .dtype = (uint8_t)type_of(l, value), .arg = p->naccess++, .src = {value}};
+  return emit(l, in, &value);
+}
+
+/* Everything that the group stores, at every point of its domain. */
+static tg_status lower_points(tg_builder *b, const group *g, tg_kernel *k) {
+  const item *root = &b->items[g->root];
+  lowering l = {.b = b, .group = root->group, .reduce = -1};
+  int32_t value = -1;
+  tg_status status = TG_OK;
+  k->kind = g->nout < g->domain->ndim ? TG_KERNEL_ROWS : TG_KERNEL_MAP;
+  k->nout = g->nout;
+  k->nred = g->domain->ndim - g->nout;
+  memcpy(k->shape, g->domain->shape, sizeof(int64_t) * (size_t)g->domain->ndim);
+  for (int64_t m = g->first_member; m >= 0 && !status; m = b->items[m].next_member) {
+    const item *it = &b->items[m];
+    if (!it->output) continue;
+    status = lower_value(&l, m, it->view, &value);
+    if (!status) status = emit_store(&l, it, value);
+  }
+  if (!status && k->kind == TG_KERNEL_MAP) status = finish(&l, l.program.ninstr - 1, &k->body);
+  else if (!status && !(status = drop_unused(&l.program))) status = tg_cut_phases(&l.program, k);
   lowering_clear(&l);
   return status;
 }
@@ -454,17 +493,17 @@ static tg_status lower_scan(tg_builder *b, const item *it, tg_kernel *k) {
   for (int i = 0; i < ndim; i++) order[i] = i < axis ? i : i + 1;
   order[ndim - 1] = axis;
   tg_status status = tg_view_permute(it->node->shape, ndim, order, &k->out.view);
-  if (!status) status = lower_body(b, e, &k->body);
+  if (!status) status = lower_body(b, it->group, e, &k->body);
   if (!status) status = orient_reduce(k);
   if (status || !k->reduced_first) return status;
   order[0] = ndim - 1;
   for (int i = 1; i < ndim; i++) order[i] = i - 1;
-  return permute_accesses(&k->out, 1, ndim, order);
+  return tg_permute_accesses(&k->out, 1, ndim, order);
 }
 
 static tg_status lower_scatter(tg_builder *b, const item *it, tg_kernel *k) {
   const item_edge *e = &b->edges[it->first_edge];
-  lowering l = {.b = b, .reduce = -1};
+  lowering l = {.b = b, .group = it->group, .reduce = -1};
   tg_view *base = NULL;
   int64_t step;
   int32_t index, position;
@@ -473,7 +512,7 @@ static tg_status lower_scatter(tg_builder *b, const item *it, tg_kernel *k) {
   k->scattered = it->node->shape->size;
   k->reduced = tg_computed((tg_dtype)it->node->dtype);
   memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)k->nout);
-  tg_status status = lower_body(b, &e[0], &k->body);
+  tg_status status = lower_body(b, it->group, &e[0], &k->body);
   if (status || (status = tg_node_positions(it->node, &base, &step))) return status;
   tg_view *plain = NULL;
   if ((status = tg_view_contiguous(k->nout, k->shape, &plain)) ||
@@ -488,15 +527,24 @@ done:
   return status;
 }
 
-tg_status tg_lower(tg_builder *b, int64_t root, tg_kernel *k) {
-  const item *it = &b->items[root];
-  const tg_node *n = it->node;
+/* The reduce of a group that has one: a contraction, or the only fold. */
+static const item *reduce_of(const tg_builder *b, const group *g) {
+  for (int64_t m = g->first_member; m >= 0; m = b->items[m].next_member)
+    if (b->items[m].reduction >= 0) return &b->items[m];
+  return NULL;
+}
+
+tg_status tg_lower(tg_builder *b, const group *g, tg_kernel *k) {
+  const item *it = &b->items[g->root];
+  bool by_row = !tg_depends_from(it->view, g->nout);
   tg_status status;
   memset(k, 0, sizeof *k);
-  k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)n->dtype};
-  if (n->kind == TG_NODE_SCAN) status = lower_scan(b, it, k);
-  else if (n->kind == TG_NODE_SCATTER) status = lower_scatter(b, it, k);
-  else status = lower_reduce_or_map(b, root, it->fused >= 0 ? &b->items[it->fused] : NULL, false, k);
+  k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype};
+  if (it->node->kind == TG_NODE_SCAN) status = lower_scan(b, it, k);
+  else if (it->node->kind == TG_NODE_SCATTER) status = lower_scatter(b, it, k);
+  else if (g->contraction || (g->nfold == 1 && g->noutput == 1 && by_row))
+    status = lower_reduce(b, g, reduce_of(b, g), false, k);
+  else status = lower_points(b, g, k);
   if (status) tg_kernel_clear(k);
   return status;
 }

@@ -11,13 +11,11 @@
 
 /* Slots for what kernels write and for the realized nodes they read. */
 static tg_status assign_slots(tg_builder *b, tg_schedule *s) {
-  int64_t nslot = 0, nkernel = 0, nalias = 0;
+  int64_t nslot = 0, nkernel = b->ngroup, nalias = 0;
   for (int64_t i = 0; i < b->nitem; i++) {
     const item *it = &b->items[i];
     if (!it->live) continue;
-    bool stored = it->place == PLACE_STORED;
-    nslot += stored || tg_is_realized(it->node);
-    nkernel += stored;
+    nslot += it->output || tg_is_realized(it->node);
     nalias += it->node->kind == TG_NODE_BITCAST;
   }
   if (nslot > INT32_MAX - 1) return tg_fail(TG_ERR_MEMORY, "too many buffers in one graph");
@@ -28,7 +26,7 @@ static tg_status assign_slots(tg_builder *b, tg_schedule *s) {
     return tg_fail_memory((size_t)(nslot + nkernel + nalias) * sizeof(tg_slot));
   for (int64_t i = 0; i < b->nitem; i++) {
     item *it = &b->items[i];
-    if (!it->live || !(it->place == PLACE_STORED || tg_is_realized(it->node))) continue;
+    if (!it->live || !(it->output || tg_is_realized(it->node))) continue;
     tg_slot *slot = &s->slots[s->nslot];
     it->slot = s->nslot++;
     *slot = (tg_slot){.node = it->node, .buffer = it->node->buffer, .writer = -1, .last = -1};
@@ -40,24 +38,26 @@ static tg_status assign_slots(tg_builder *b, tg_schedule *s) {
   return TG_OK;
 }
 
-static void note_reads(tg_schedule *s, const tg_program *p, int kernel) {
-  for (int i = 0; i < p->ninstr; i++)
-    if (p->instr[i].code == TG_I_LOAD || p->instr[i].code == TG_I_GATHER)
-      s->slots[p->access[p->instr[i].arg].slot].last = kernel;
+/* Kernel `number` reads or writes these slots, so they are needed until then. */
+static void note_uses(tg_schedule *s, const tg_kernel *k, int number) {
+  const tg_program *p;
+  for (int j = 0; (p = tg_kernel_program(k, j)); j++)
+    for (int i = 0; i < p->ninstr; i++) {
+      tg_icode code = (tg_icode)p->instr[i].code;
+      if (code != TG_I_LOAD && code != TG_I_GATHER && code != TG_I_STORE) continue;
+      tg_slot *slot = &s->slots[p->access[p->instr[i].arg].slot];
+      slot->last = number;
+      if (code == TG_I_STORE) slot->writer = number;
+    }
+  if (k->kind == TG_KERNEL_CONTRACT) s->slots[k->a.slot].last = s->slots[k->b.slot].last = number;
+  s->slots[k->out.slot].writer = s->slots[k->out.slot].last = number;
 }
 
 static tg_status lower_all(tg_builder *b, tg_schedule *s) {
-  for (int64_t i = 0; i < b->nitem; i++) {
-    const item *it = &b->items[i];
-    if (!it->live || it->place != PLACE_STORED) continue;
-    tg_kernel *k = &s->kernels[s->nkernel];
-    tg_status status = tg_lower(b, i, k);
+  for (int64_t g = 0; g < b->ngroup; g++) {
+    tg_status status = tg_lower(b, &b->groups[b->order[g]], &s->kernels[s->nkernel]);
     if (status) return status;
-    s->slots[it->slot].writer = s->slots[it->slot].last = s->nkernel;
-    note_reads(s, &k->body, s->nkernel);
-    note_reads(s, &k->epilogue, s->nkernel);
-    note_reads(s, &k->target, s->nkernel);
-    if (k->kind == TG_KERNEL_CONTRACT) s->slots[k->a.slot].last = s->slots[k->b.slot].last = s->nkernel;
+    note_uses(s, &s->kernels[s->nkernel], s->nkernel);
     s->nkernel++;
   }
   return TG_OK;
@@ -68,7 +68,7 @@ static tg_status lower_all(tg_builder *b, tg_schedule *s) {
 static void find_kept(tg_builder *b, tg_schedule *s) {
   for (int64_t i = b->nitem - 1; i >= 0; i--) {
     item *it = &b->items[i];
-    bool stored = it->live && (it->place == PLACE_STORED || tg_is_realized(it->node));
+    bool stored = it->live && (it->output || tg_is_realized(it->node));
     int64_t own = stored ? 1 : 0; /* the slot's reference */
     if (it->node->refs - it->raw_refs - own > 0) it->alive = true;
     if (stored && !tg_is_realized(it->node)) s->slots[it->slot].keep = it->alive;

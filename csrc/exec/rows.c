@@ -1,0 +1,196 @@
+/* Rows that stay in cache while several reductions pass over them (see rows.h).
+ *
+ * A tile is what a worker holds at a time; its locals live in the worker's memory. Phase by phase, the program of the
+ * rows runs once over the tile's rows, then that of the points block by block:
+ *
+ *   rows     | row, row, ... | as many whole rows as fit a block, or a part of one long row after the other
+ *   columns  the same point of TG_BLOCK rows at a time, where rows are short or lie across memory
+ *
+ * The order of summation depends on the shape alone: blocks of a long row are added in pairs.
+ * Owns: nothing between calls. Caller: run.c. */
+#include "exec/rows.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/integers.h"
+#include "base/pool.h"
+#include "exec/fold.h"
+#include "exec/vm.h"
+
+#define TASK_COST (1 << 17) /* simple operations worth handing over */
+
+typedef struct phase {
+  tg_vm *rows, *points;      /* NULL: nothing to do */
+  size_t rows_at, points_at; /* their registers within a worker's memory */
+} phase;
+
+typedef struct job {
+  const tg_kernel *kernel;
+  void *const *slots;
+  phase *phases;
+  size_t *local_at; /* of each local within a worker's memory */
+  size_t each;      /* bytes of a worker */
+  char *memory;
+  int64_t nrow, row;      /* rows and points in each */
+  int64_t tile, per_task; /* rows of a tile, rows of a task */
+} job;
+
+static char *memory_of(const job *j, int worker) { return j->memory + (size_t)worker * j->each; }
+
+/* ---- preparing ---- */
+
+static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
+
+static tg_status compile(const tg_program *p, int nfixed, tg_vm **vm, size_t *at, size_t *bytes) {
+  if (!p->ninstr) return TG_OK;
+  tg_status status = tg_vm_compile(p, nfixed, vm);
+  if (status) return status;
+  *at = *bytes;
+  *bytes += aligned(tg_vm_scratch_size(*vm));
+  return TG_OK;
+}
+
+static tg_status compile_all(job *j) {
+  const tg_kernel *k = j->kernel;
+  tg_status status;
+  for (int i = 0; i < k->nphase; i++) {
+    phase *p = &j->phases[i];
+    if ((status = compile(&k->phases[i].rows, 0, &p->rows, &p->rows_at, &j->each))) return status;
+    int nfixed = k->reduced_first ? k->nred : 0;
+    if ((status = compile(&k->phases[i].points, nfixed, &p->points, &p->points_at, &j->each))) return status;
+  }
+  return TG_OK;
+}
+
+static void plan_locals(job *j) {
+  const tg_kernel *k = j->kernel;
+  int64_t blocks = tg_ceil_div(j->row, TG_BLOCK); /* partial results of a long row */
+  for (int i = 0; i < k->nlocal; i++) {
+    int64_t elements = k->locals[i].row ? tg_max(j->tile, blocks) : j->tile * j->row;
+    j->local_at[i] = j->each;
+    j->each += aligned((size_t)elements * tg_itemsize(k->locals[i].dtype));
+  }
+}
+
+/* What a row costs, in simple operations. */
+static int64_t cost_of_row(const job *j) {
+  int64_t points = 0, rows = 0;
+  for (int i = 0; i < j->kernel->nphase; i++) {
+    if (j->phases[i].points) points += tg_vm_cost(j->phases[i].points);
+    if (j->phases[i].rows) rows += tg_vm_cost(j->phases[i].rows);
+  }
+  return points * j->row + rows;
+}
+
+/* ---- running ---- */
+
+/* The folds that the points' program has: their locals hold the identity first (columns), or partial results of the
+ * row at last, which are added in pairs. */
+static void start_folds(const tg_program *p, void *const *local, int64_t rows) {
+  for (int i = 0; i < p->ninstr; i++) {
+    const tg_instr *in = &p->instr[i];
+    if (in->code != TG_I_FOLD) continue;
+    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
+    tgk.strided[tg_log2_itemsize((tg_dtype)in->dtype)](local[in->arg], &f.identity, 0, (size_t)rows);
+  }
+}
+
+static void finish_folds(const tg_program *p, void *const *local, int64_t blocks) {
+  for (int i = 0; i < p->ninstr; i++) {
+    const tg_instr *in = &p->instr[i];
+    if (in->code != TG_I_FOLD) continue;
+    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
+    size_t itemsize = tg_itemsize((tg_dtype)in->dtype);
+    char *cell = local[in->arg];
+    for (int64_t step = 1; step < blocks; step *= 2)
+      for (int64_t b = 0; b + step < blocks; b += 2 * step)
+        f.combine(cell + (size_t)b * itemsize, cell + (size_t)b * itemsize, cell + (size_t)(b + step) * itemsize, 1);
+  }
+}
+
+static void run_points(const job *j, const phase *p, const tg_program *program, char *memory, void *const *local,
+                       int64_t first, int64_t rows) {
+  const tg_kernel *k = j->kernel;
+  tg_tile tile = {.local = local, .row = j->row, .columns = k->reduced_first};
+  if (k->reduced_first) {
+    int64_t idx[TG_MAX_DIMS] = {0};
+    start_folds(program, local, rows);
+    for (int64_t point = 0; point < j->row; point++) {
+      tg_unflatten(point, k->shape + k->nout, k->nred, idx);
+      tile.offset = point * rows;
+      tg_vm_run(p->points, memory + p->points_at, j->slots, idx, first, rows, &tile);
+    }
+    return;
+  }
+  int64_t none = 0, points = rows * j->row;
+  for (tile.offset = 0; tile.offset < points; tile.offset += TG_BLOCK)
+    tg_vm_run(p->points, memory + p->points_at, j->slots, &none, first * j->row + tile.offset,
+              tg_min(TG_BLOCK, points - tile.offset), &tile);
+  finish_folds(program, local, tg_ceil_div(j->row, TG_BLOCK));
+}
+
+static tg_status rows_task(void *context, int64_t task, int worker) {
+  const job *j = context;
+  const tg_kernel *k = j->kernel;
+  char *memory = memory_of(j, worker);
+  void **local = (void **)(void *)memory;
+  int64_t none = 0, stop = tg_min((task + 1) * j->per_task, j->nrow);
+  for (int i = 0; i < k->nlocal; i++) local[i] = memory + j->local_at[i];
+  for (int i = 0; i < k->nphase; i++) {
+    if (j->phases[i].rows) tg_vm_prepare(j->phases[i].rows, memory + j->phases[i].rows_at);
+    if (j->phases[i].points) tg_vm_prepare(j->phases[i].points, memory + j->phases[i].points_at);
+  }
+  for (int64_t first = task * j->per_task; first < stop; first += j->tile) {
+    int64_t rows = tg_min(j->tile, stop - first);
+    for (int i = 0; i < k->nphase; i++) {
+      const phase *p = &j->phases[i];
+      tg_tile tile = {.local = local, .row = 1};
+      if (p->rows) tg_vm_run(p->rows, memory + p->rows_at, j->slots, &none, first, rows, &tile);
+      if (p->points) run_points(j, p, &k->phases[i].points, memory, local, first, rows);
+    }
+  }
+  return TG_OK;
+}
+
+static tg_status faults_of(const job *j) {
+  tg_status status = TG_OK;
+  for (int i = 0; i < j->kernel->nphase && !status; i++) {
+    if (j->phases[i].rows) status = tg_vm_status(j->phases[i].rows);
+    if (j->phases[i].points && !status) status = tg_vm_status(j->phases[i].points);
+  }
+  return status;
+}
+
+tg_status tg_rows_run(const tg_kernel *k, void *const *slots) {
+  job j = {.kernel = k, .slots = slots, .nrow = tg_product(k->shape, k->nout)};
+  j.row = tg_product(k->shape + k->nout, k->nred);
+  if (!j.nrow) return TG_OK;
+  size_t bytes = (size_t)k->nphase * sizeof *j.phases + (size_t)k->nlocal * sizeof *j.local_at;
+  size_t total = 0;
+  tg_status status;
+  if (!(j.phases = tg_calloc(1, bytes))) return tg_fail_memory(bytes);
+  j.local_at = (size_t *)(void *)(j.phases + k->nphase);
+  j.tile = tg_min(j.nrow, k->reduced_first ? TG_BLOCK : tg_max(1, TG_BLOCK / tg_max(1, j.row)));
+  j.each = aligned((size_t)k->nlocal * sizeof(void *));
+  if ((status = compile_all(&j))) goto done;
+  plan_locals(&j);
+  int64_t worth = tg_ceil_div(TASK_COST, tg_max(1, cost_of_row(&j)));
+  int64_t share = tg_ceil_div(j.nrow, (int64_t)tg_pool_size() * 4);
+  j.per_task = tg_ceil_div(tg_max(worth, share), j.tile) * j.tile;
+  total = j.each * (size_t)tg_pool_size();
+  if (!(j.memory = tg_block_alloc(total))) {
+    status = tg_fail_memory(total);
+    goto done;
+  }
+  status = tg_pool_run(rows_task, &j, tg_ceil_div(j.nrow, j.per_task));
+  if (!status) status = faults_of(&j);
+done:
+  tg_block_free(j.memory, total);
+  for (int i = 0; i < k->nphase; i++) {
+    tg_vm_free(j.phases[i].rows);
+    tg_vm_free(j.phases[i].points);
+  }
+  tg_free(j.phases);
+  return status;
+}
