@@ -41,9 +41,10 @@ PyObject *engine_raise(tg_status status);
 /* ---- realize.c ---- */
 
 int realize_init(PyObject *module);
+void realize_after_fork(void);
 
-/* Waits for the engine's lock without the GIL. While the interpreter ends, its other threads are gone with whatever they
- * held: then RuntimeError (-1) instead of waiting for ever. */
+/* Waits for the engine's lock without the GIL. While the interpreter ends, its other threads are gone with whatever
+ * they held: then RuntimeError (-1) instead of waiting for ever. */
 int engine_lock(void);
 void engine_unlock(void);
 
@@ -51,7 +52,22 @@ void engine_unlock(void);
  * which case no buffer has changed. */
 int engine_realize(lazybuffer *const *buffers, Py_ssize_t n);
 
-extern PyMethodDef realize_methods[], switch_methods[]; /* that of switches.c, too */
+/* Computes those of the nodes that have no value yet; the caller has references on them, and the array is changed.
+ * `what` names it in DEBUG output. As engine_realize otherwise. */
+int engine_run(tg_node **targets, int n, const char *what);
+
+/* ---- pending.c ---- */
+
+void pending_init(void); /* reads TEENYGRAD_PENDING */
+void pending_after_fork(void);
+
+/* To be called when an operation has been built: computes what is pending if that is too much. Gives up the GIL then.
+ * Never fails. */
+void engine_relieve(void);
+
+/* ---- functions of the module, by file ---- */
+
+extern PyMethodDef realize_methods[], switch_methods[], pending_methods[];
 
 /* ---- lazybuffer.c ---- */
 

@@ -2,6 +2,7 @@
  * are made here from ops.def and dtype.def. Caller: Python. */
 #include "py/engine.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/cpu.h"
@@ -106,6 +107,11 @@ static int add_dtype_table(PyObject *module) {
   return result;
 }
 
+static void after_fork_in_child(void) {
+  realize_after_fork();
+  pending_after_fork();
+}
+
 static int start_engine(void) {
   const char *ignored = NULL, *debug = getenv("DEBUG");
   engine.debug = debug ? atoi(debug) : 0;
@@ -118,6 +124,11 @@ static int start_engine(void) {
     engine_raise(status);
     return -1;
   }
+  if (pthread_atfork(NULL, NULL, after_fork_in_child)) {
+    PyErr_SetString(PyExc_MemoryError, "can't register the fork handler");
+    return -1;
+  }
+  pending_init();
   return 0;
 }
 
@@ -131,7 +142,9 @@ static int exec_module(PyObject *module) {
   if (!started && start_engine()) return -1;
   started = true;
   if (convert_init() || add_enums(module) || add_dtype_table(module) || lazybuffer_init_type(module)) return -1;
-  if (PyModule_AddFunctions(module, realize_methods) || PyModule_AddFunctions(module, switch_methods)) return -1;
+  PyMethodDef *const functions[] = {realize_methods, switch_methods, pending_methods};
+  for (int i = 0; i < 3; i++)
+    if (PyModule_AddFunctions(module, functions[i])) return -1;
   return realize_init(module);
 }
 

@@ -1,5 +1,5 @@
 /* Realizing: the engine's lock, running a schedule, and schedules shown to Python.
- * Owns: the lock. Callers: Python, lazybuffer.c, switches.c. */
+ * Owns: the lock. Callers: Python, the rest of py/. */
 #include "py/engine.h"
 
 #include <pthread.h>
@@ -33,7 +33,7 @@ int engine_lock(void) {
 void engine_unlock(void) { pthread_mutex_unlock(&lock); }
 
 /* In a child process the thread that held the lock is gone, and with it its schedule. */
-static void after_fork_in_child(void) {
+void realize_after_fork(void) {
   pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
   lock = fresh;
 }
@@ -64,7 +64,7 @@ static int keep_unrealized(tg_node **nodes, int n) {
   return left;
 }
 
-static int run_targets(tg_node **targets, int n) {
+int engine_run(tg_node **targets, int n, const char *what) {
   tg_schedule *s = NULL;
   trace t = {0};
   if (engine_lock()) return -1;
@@ -78,7 +78,7 @@ static int run_targets(tg_node **targets, int n) {
     if (!status) tg_schedule_commit(s);
   }
   engine_unlock();
-  if (s && !status) trace_print(&t, s, "realize", n);
+  if (s && !status) trace_print(&t, s, what, n);
   trace_clear(&t);
   tg_schedule_free(s);
   if (status) engine_raise(status);
@@ -110,10 +110,12 @@ int engine_realize(lazybuffer *const *buffers, Py_ssize_t n) {
   tg_node **targets = targets_of(buffers, n);
   if (!targets) return -1;
   int left = keep_unrealized(targets, (int)n);
-  int failed = left ? run_targets(targets, left) : 0;
+  int failed = left ? engine_run(targets, left, "realize") : 0;
   tg_free(targets);
   return failed;
 }
+
+/* ---- for Python ---- */
 
 /* The elements of a list of LazyBuffers, borrowed from `items`, which the caller releases. */
 static lazybuffer **buffers_of(PyObject *sequence, PyObject **items, Py_ssize_t *n) {
@@ -222,12 +224,6 @@ PyMethodDef realize_methods[] = {{"realize", py_realize, METH_O, realize_doc},
                                  {NULL, NULL, 0, NULL}};
 
 int realize_init(PyObject *module) {
-  static bool started;
-  if (!started && pthread_atfork(NULL, NULL, after_fork_in_child)) {
-    PyErr_SetString(PyExc_MemoryError, "can't register the fork handler");
-    return -1;
-  }
-  started = true;
   if (!engine.schedule_item && !(engine.schedule_item = PyStructSequence_NewType(&item_desc))) return -1;
   return PyModule_AddObjectRef(module, "ScheduleItem", (PyObject *)engine.schedule_item);
 }

@@ -54,7 +54,7 @@ void trace_print(const trace *t, const tg_schedule *s, const char *what, int nta
     seconds += t->seconds[k];
     bytes += w.read + w.written;
   }
-  PySys_WriteStdout("*** %s %11.3f ms %11.3f MB %6d kernels %6d targets\n", what, seconds * 1e3, bytes / 1e6,
+  PySys_WriteStdout("*** %-7s %11.3f ms %11.3f MB %6d kernels %6d targets\n", what, seconds * 1e3, bytes / 1e6,
                     s->nkernel, ntarget);
   for (int k = 0; t->level >= 2 && k < s->nkernel; k++) print_kernel(t, s, k);
 }
