@@ -40,12 +40,61 @@ static tg_status new_shaped(tg_node_kind kind, tg_dtype dtype, int ndim, const i
   return new_node(kind, dtype, view, out);
 }
 
+/* ---- what is pending ---- */
+
+#define PENDING_BYTES 1024 /* a pending node with its views and the Python objects around it, about */
+
+static tg_pending pending;
+
+const tg_pending *tg_node_pending(void) { return &pending; }
+
+static void enter(tg_node *n) {
+  n->older = pending.newest;
+  *(n->older ? &n->older->newer : &pending.oldest) = n;
+  pending.newest = n;
+  pending.nodes++;
+}
+
+static void leave(tg_node *n) {
+  *(n->older ? &n->older->newer : &pending.oldest) = n->newer;
+  *(n->newer ? &n->newer->older : &pending.newest) = n->older;
+  n->older = n->newer = NULL;
+  pending.nodes--;
+}
+
+/* What this node adds to pending.bytes. */
+static int64_t kept_bytes(const tg_node *n) {
+  return n->buffer && n->refs && n->refs == n->held ? (int64_t)n->buffer->bytes : 0;
+}
+
+/* Every change of a node's references, of which `held` are edges. */
+static void add_refs(tg_node *n, int refs, int held) {
+  pending.bytes -= kept_bytes(n);
+  n->refs += refs;
+  n->held += held;
+  pending.bytes += kept_bytes(n);
+}
+
+static double value_bytes(const tg_node *n) { return (double)n->shape->size * (double)tg_itemsize((tg_dtype)n->dtype); }
+
+double tg_node_footprint(const tg_node *n) {
+  double value = value_bytes(n), work = PENDING_BYTES + n->below;
+  return !n->buffer && work < value ? work : value;
+}
+
+/* Sources are set in order, from the first. */
 static void set_source(tg_node *n, int i, tg_edge src) {
+  bool again = false;
+  for (int j = 0; j < i; j++) again |= n->src[j].node == src.node;
+  if (!again) n->below += tg_node_footprint(src.node);
+  if (i == 0) enter(n);
   n->src[i] = src;
   n->nsrc = (uint8_t)(i + 1);
-  tg_node_ref(src.node);
+  add_refs(src.node, 1, 1);
   tg_view_ref(src.view);
 }
+
+/* ---- making nodes ---- */
 
 /* A node of one source with that source's shape. */
 static tg_status new_unary(tg_node_kind kind, tg_dtype dtype, tg_edge src, tg_node **out) {
@@ -268,19 +317,23 @@ tg_status tg_node_positions(const tg_node *n, tg_view **base, int64_t *step) {
   return start_of_axis(n->shape, axis, n->src[1].view, base);
 }
 
-void tg_node_ref(tg_node *n) { n->refs++; }
+/* ---- life ---- */
 
-/* Takes one reference off `n`; if it was the last, puts n on the list. The list is linked through
- * `mark`, which a node about to be freed no longer needs. */
+void tg_node_ref(tg_node *n) { add_refs(n, 1, 0); }
+
+/* Puts n on the list if nobody refers to it any more. The list is linked through `mark`, which a node about to be
+ * freed no longer needs. */
 static void release(tg_node *n, tg_node **list) {
-  if (--n->refs) return;
+  if (n->refs) return;
   n->mark = (int64_t)(intptr_t)*list;
   *list = n;
 }
 
 static void drop_sources(tg_node *n, tg_node **list) {
+  if (n->nsrc) leave(n);
   for (int i = 0; i < n->nsrc; i++) {
     tg_view_unref(n->src[i].view);
+    add_refs(n->src[i].node, -1, -1);
     release(n->src[i].node, list);
   }
   n->nsrc = 0;
@@ -300,6 +353,7 @@ static void free_all(tg_node *list) {
 void tg_node_unref(tg_node *n) {
   tg_node *list = NULL;
   if (!n) return;
+  add_refs(n, -1, 0);
   release(n, &list);
   free_all(list);
 }
@@ -309,6 +363,7 @@ void tg_node_realize(tg_node *n, tg_buffer *buffer) {
   tg_buffer_ref(buffer);
   n->buffer = buffer;
   n->kind = TG_NODE_BUFFER;
+  pending.bytes += kept_bytes(n);
   drop_sources(n, &list);
   free_all(list);
 }

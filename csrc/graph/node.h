@@ -9,7 +9,8 @@
  *        '-----------------------------'
  *
  * A node is immutable but for one transition: once realized it owns a buffer (contiguous in S) and
- * lets go of its sources. Nodes never form cycles.
+ * lets go of its sources. Nodes never form cycles. A node with sources is pending: all of these are in one list, oldest
+ * first, and what only they keep alive is counted (graph/pending.h).
  *
  * All functions need the graph lock (the GIL). Reference counts are plain. Freeing a chain of any
  * length is iterative.
@@ -46,6 +47,7 @@ typedef struct tg_edge {
 
 struct tg_node {
   int64_t refs;
+  int64_t held; /* how many of them are edges of nodes */
   uint8_t kind; /* tg_node_kind */
   uint8_t op;   /* tg_op */
   uint8_t dtype;
@@ -54,8 +56,10 @@ struct tg_node {
   tg_view *shape; /* contiguous: the node's own shape */
   tg_scalar value;
   int64_t extent;
-  tg_buffer *buffer; /* NULL until realized */
-  int64_t mark;      /* the scheduler's: index within the schedule being built, -1 outside */
+  tg_buffer *buffer;      /* NULL until realized */
+  int64_t mark;           /* the scheduler's: index within the schedule being built, -1 outside */
+  tg_node *older, *newer; /* in the list of pending nodes */
+  double below;           /* tg_node_footprint of the sources together, when it was made */
   tg_edge src[3];
 };
 
@@ -94,6 +98,17 @@ void tg_node_unref(tg_node *n); /* NULL-safe */
 
 /* Gives the node its value (taking its own reference on the buffer) and drops its sources. */
 void tg_node_realize(tg_node *n, tg_buffer *buffer);
+
+typedef struct tg_pending {
+  tg_node *oldest, *newest;
+  int64_t nodes; /* in the list */
+  int64_t bytes; /* of values that nothing but pending nodes keeps */
+} tg_pending;
+
+const tg_pending *tg_node_pending(void);
+
+/* The least memory in which the value can be kept: as it is, or as pending work on the values beneath. */
+double tg_node_footprint(const tg_node *n);
 
 /* Bytes of the value; VALUE if that overflows. */
 tg_status tg_node_bytes(const tg_node *n, size_t *bytes) TG_MUST_CHECK;

@@ -21,7 +21,7 @@ typedef struct engine_state {
   PyObject *op[TG_OP_COUNT];       /* their members */
   PyObject *dtype[TG_DTYPE_COUNT]; /* DType objects, registered by helpers.py */
   PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
-  int debug;
+  int debug;                       /* the level of DEBUG output */
 } engine_state;
 
 extern engine_state engine;
@@ -38,11 +38,36 @@ typedef struct lazybuffer {
 /* Raises the exception for a failed status with the core's message; returns NULL. */
 PyObject *engine_raise(tg_status status);
 
-/* ---- module.c ---- */
+/* ---- realize.c ---- */
+
+int realize_init(PyObject *module);
+void realize_after_fork(void);
+
+/* Waits for the engine's lock without the GIL. While the interpreter ends, its other threads are gone with whatever
+ * they held: then RuntimeError (-1) instead of waiting for ever. */
+int engine_lock(void);
+void engine_unlock(void);
 
 /* Computes the buffers, all in one schedule. Gives up the GIL. 0, or -1 with an exception set, in
  * which case no buffer has changed. */
 int engine_realize(lazybuffer *const *buffers, Py_ssize_t n);
+
+/* Computes those of the nodes that have no value yet; the caller has references on them, and the array is changed.
+ * `what` names it in DEBUG output. As engine_realize otherwise. */
+int engine_run(tg_node **targets, int n, const char *what);
+
+/* ---- pending.c ---- */
+
+void pending_init(void); /* reads TEENYGRAD_PENDING */
+void pending_after_fork(void);
+
+/* To be called when an operation has been built: computes what is pending if that is too much. Gives up the GIL then.
+ * Never fails. */
+void engine_relieve(void);
+
+/* ---- functions of the module, by file ---- */
+
+extern PyMethodDef realize_methods[], switch_methods[], pending_methods[];
 
 /* ---- lazybuffer.c ---- */
 

@@ -1,5 +1,5 @@
 /* The Python type LazyBuffer: a view over a node of the lazy graph. Every method but `realized` only
- * builds; nothing is computed. Objects are immutable to Python (but take attributes, as the
+ * builds; nothing is computed, unless too much is pending. Objects are immutable to Python (but take attributes, as the
  * original's do); realizing may put a smaller node in place of the one seen.
  *
  * Owns: a reference on its node and view. Callers: Python, module.c. */
@@ -32,7 +32,9 @@ PyObject *lazybuffer_new(tg_node *node, tg_view *view) {
 static PyObject *wrap_node(tg_status status, tg_node *node) {
   if (status) return engine_raise(status);
   tg_view_ref(node->shape);
-  return wrap(node, node->shape);
+  PyObject *made = wrap(node, node->shape);
+  if (made) engine_relieve();
+  return made;
 }
 
 /* Takes over the reference on a new view of b's node. */

@@ -39,7 +39,4 @@ tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **
 void tg_schedule_commit(tg_schedule *s);
 void tg_schedule_free(tg_schedule *s); /* NULL-safe */
 
-/* One line about a kernel: kind, shape, ops, dtype ("REDUCE (128, 10) over (10,) float32: EXP2 ADD | SUM"). */
-void tg_kernel_format(const tg_kernel *k, char *text, size_t cap);
-
 #endif

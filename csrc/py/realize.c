@@ -1,0 +1,229 @@
+/* Realizing: the engine's lock, running a schedule, and schedules shown to Python.
+ * Owns: the lock. Callers: Python, the rest of py/. */
+#include "py/engine.h"
+
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "py/trace.h"
+#include "sched/dump.h"
+#include "sched/work.h"
+
+/* ---- the lock ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+int engine_lock(void) {
+#if PY_VERSION_HEX >= 0x030d0000
+  bool ending = Py_IsFinalizing();
+#else
+  bool ending = _Py_IsFinalizing();
+#endif
+  if (ending && pthread_mutex_trylock(&lock)) {
+    PyErr_SetString(PyExc_RuntimeError, "the interpreter ended while another thread was computing");
+    return -1;
+  }
+  if (ending) return 0;
+  Py_BEGIN_ALLOW_THREADS
+  pthread_mutex_lock(&lock);
+  Py_END_ALLOW_THREADS
+  return 0;
+}
+
+void engine_unlock(void) { pthread_mutex_unlock(&lock); }
+
+/* In a child process the thread that held the lock is gone, and with it its schedule. */
+void realize_after_fork(void) {
+  pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
+  lock = fresh;
+}
+
+/* ---- realizing ---- */
+
+/* A buffer that sees only part of an uncomputed node asks for a copy of that part instead. */
+static int narrow(lazybuffer *b) {
+  if (b->node->buffer || b->node->kind == TG_NODE_CONST || b->view->size >= b->node->shape->size) return 0;
+  tg_node *copy;
+  tg_status status = tg_node_copy((tg_edge){b->node, b->view}, &copy);
+  if (status) {
+    engine_raise(status);
+    return -1;
+  }
+  tg_node_unref(b->node);
+  tg_view_unref(b->view);
+  b->node = copy;
+  tg_view_ref(b->view = copy->shape);
+  return 0;
+}
+
+/* Those of the nodes that have no value yet; called under the engine's lock, as others may have realized some. */
+static int keep_unrealized(tg_node **nodes, int n) {
+  int left = 0;
+  for (int i = 0; i < n; i++)
+    if (!nodes[i]->buffer && nodes[i]->kind != TG_NODE_CONST) nodes[left++] = nodes[i];
+  return left;
+}
+
+int engine_run(tg_node **targets, int n, const char *what) {
+  tg_schedule *s = NULL;
+  trace t = {0};
+  if (engine_lock()) return -1;
+  n = keep_unrealized(targets, n);
+  tg_status status = n ? tg_schedule_build(targets, n, &s) : TG_OK;
+  if (s) {
+    trace_init(&t, s);
+    Py_BEGIN_ALLOW_THREADS
+    status = trace_execute(&t, s);
+    Py_END_ALLOW_THREADS
+    if (!status) tg_schedule_commit(s);
+  }
+  engine_unlock();
+  if (s && !status) trace_print(&t, s, what, n);
+  trace_clear(&t);
+  tg_schedule_free(s);
+  if (status) engine_raise(status);
+  return status ? -1 : 0;
+}
+
+/* The nodes of the buffers, each narrowed to the part that is seen; borrowed, in an array to be freed. NULL with an
+ * exception. */
+static tg_node **targets_of(lazybuffer *const *buffers, Py_ssize_t n) {
+  tg_node **targets = n < INT32_MAX ? tg_malloc((size_t)n * sizeof *targets) : NULL;
+  if (!targets) {
+    engine_raise(tg_fail_memory((size_t)n * sizeof *targets));
+    return NULL;
+  }
+  for (Py_ssize_t i = 0; i < n; i++) {
+    if (narrow(buffers[i])) {
+      tg_free(targets);
+      return NULL;
+    }
+    targets[i] = buffers[i]->node;
+  }
+  return targets;
+}
+
+int engine_realize(lazybuffer *const *buffers, Py_ssize_t n) {
+  bool any = false;
+  for (Py_ssize_t i = 0; i < n; i++) any |= !buffers[i]->node->buffer;
+  if (!any) return 0;
+  tg_node **targets = targets_of(buffers, n);
+  if (!targets) return -1;
+  int left = keep_unrealized(targets, (int)n);
+  int failed = left ? engine_run(targets, left, "realize") : 0;
+  tg_free(targets);
+  return failed;
+}
+
+/* ---- for Python ---- */
+
+/* The elements of a list of LazyBuffers, borrowed from `items`, which the caller releases. */
+static lazybuffer **buffers_of(PyObject *sequence, PyObject **items, Py_ssize_t *n) {
+  *items = PySequence_Tuple(sequence);
+  if (!*items) return NULL;
+  *n = PyTuple_GET_SIZE(*items);
+  for (Py_ssize_t i = 0; i < *n; i++)
+    if (!lazybuffer_check(PyTuple_GET_ITEM(*items, i))) {
+      PyErr_Format(PyExc_TypeError, "LazyBuffers are expected, not %.200s",
+                   Py_TYPE(PyTuple_GET_ITEM(*items, i))->tp_name);
+      Py_CLEAR(*items);
+      return NULL;
+    }
+  return (lazybuffer **)((PyTupleObject *)*items)->ob_item;
+}
+
+PyDoc_STRVAR(realize_doc, "realize(buffers)\n--\n\nComputes the LazyBuffers of a sequence, all in one schedule.\n\n"
+                          "Raises MemoryError; then no buffer has changed.");
+
+static PyObject *py_realize(PyObject *module, PyObject *sequence) {
+  (void)module;
+  PyObject *items;
+  Py_ssize_t n;
+  lazybuffer **buffers = buffers_of(sequence, &items, &n);
+  if (!buffers) return NULL;
+  int failed = engine_realize(buffers, n);
+  Py_DECREF(items);
+  if (failed) return NULL;
+  Py_RETURN_NONE;
+}
+
+/* ---- schedules as data ---- */
+
+static PyStructSequence_Field item_fields[] = {{"target", "LazyBuffer of what the kernel writes"},
+                                               {"kind", "'MAP', 'ROWS', 'REDUCE', 'CONTRACT', 'SCAN' or 'SCATTER'"},
+                                               {"shape", "tuple: the out dims"},
+                                               {"reduced", "tuple: the reduced dims, or the axis of a SCAN"},
+                                               {"inputs", "how many buffers it reads"},
+                                               {"text", "one line that says all this and names the fused operations"},
+                                               {NULL, NULL}};
+
+static PyStructSequence_Desc item_desc = {"teenygrad._engine.ScheduleItem", "One kernel of a schedule: plain data.",
+                                          item_fields, 6};
+
+static PyObject *item_new(const tg_schedule *s, int kernel) {
+  const tg_kernel *k = &s->kernels[kernel];
+  tg_node *node = s->slots[k->out.slot].node;
+  char text[600];
+  PyObject *item = PyStructSequence_New(engine.schedule_item);
+  if (!item) return NULL;
+  tg_kernel_format(k, text, sizeof text);
+  PyObject *fields[] = {lazybuffer_new(node, node->shape),
+                        PyUnicode_FromString(tg_kernel_kind_name[k->kind]),
+                        convert_sizes(k->shape, k->nout),
+                        convert_sizes(k->shape + k->nout, k->nred),
+                        PyLong_FromLong(tg_kernel_work(s, kernel).inputs),
+                        PyUnicode_FromString(text)};
+  bool ok = true;
+  for (int i = 0; i < 6; i++) {
+    ok &= fields[i] != NULL;
+    PyStructSequence_SET_ITEM(item, i, fields[i]);
+  }
+  if (!ok) Py_CLEAR(item);
+  return item;
+}
+
+PyDoc_STRVAR(
+    schedule_doc,
+    "schedule(buffers, seen=None)\n--\n\nThe kernels that realize(buffers) would run, as a list of ScheduleItem. "
+    "Computes nothing; `seen` is\naccepted for compatibility.");
+
+static PyObject *py_schedule(PyObject *module, PyObject *const *args, Py_ssize_t nargs) {
+  (void)module;
+  PyObject *items, *list = NULL;
+  Py_ssize_t n;
+  tg_schedule *s = NULL;
+  if (nargs < 1 || nargs > 2)
+    return PyErr_Format(PyExc_TypeError, "schedule() takes 1 or 2 arguments (%zd given)", nargs);
+  lazybuffer **buffers = buffers_of(args[0], &items, &n);
+  if (!buffers) return NULL;
+  tg_node **targets = targets_of(buffers, n);
+  if (!targets || engine_lock()) goto done;
+  tg_status status = tg_schedule_build(targets, keep_unrealized(targets, (int)n), &s);
+  engine_unlock();
+  if (status) {
+    engine_raise(status);
+    goto done;
+  }
+  list = PyList_New(s->nkernel);
+  for (int k = 0; list && k < s->nkernel; k++) {
+    PyObject *item = item_new(s, k);
+    if (!item) Py_CLEAR(list);
+    else PyList_SET_ITEM(list, k, item);
+  }
+done:
+  tg_schedule_free(s);
+  tg_free(targets);
+  Py_DECREF(items);
+  return list;
+}
+
+/* ---- what module.c needs ---- */
+
+PyMethodDef realize_methods[] = {{"realize", py_realize, METH_O, realize_doc},
+                                 {"schedule", (PyCFunction)(void (*)(void))py_schedule, METH_FASTCALL, schedule_doc},
+                                 {NULL, NULL, 0, NULL}};
+
+int realize_init(PyObject *module) {
+  if (!engine.schedule_item && !(engine.schedule_item = PyStructSequence_NewType(&item_desc))) return -1;
+  return PyModule_AddObjectRef(module, "ScheduleItem", (PyObject *)engine.schedule_item);
+}
