@@ -212,7 +212,7 @@ class Tensor:
         if g is None or not p.requires_grad: continue
         assert g.shape == p.shape, f"the gradient's shape {g.shape} is not the tensor's {p.shape} in {t._ctx}"
         if g.dtype != p.dtype: g = g.cast(p.dtype)
-        p.grad = _tensor(g if p.grad is None else p.grad.lazydata.e(_engine.BinaryOps.ADD, g), False)
+        p.grad = _tensor(g if p.grad is None else p.grad.lazydata + g, False)
       del t._ctx
     return self
 
@@ -248,7 +248,7 @@ class Tensor:
     if n: _checked(start, dtype), _checked(start + (n - 1) * step, dtype)
     if step == 1 and start == 0: return Tensor(LazyBuffer.arange(n, dtype), requires_grad=requires_grad)
     count = LazyBuffer.arange(n, dtypes.int64 if isinstance(start, int) and isinstance(step, int) else dtypes.float64)
-    return Tensor(mlops.mul(count, step).e(_engine.BinaryOps.ADD, count.const(start)).cast(dtype), requires_grad=requires_grad)
+    return Tensor((count * step + start).cast(dtype), requires_grad=requires_grad)
   @staticmethod
   def eye(dim: int, dtype: Optional[DType] = None, device=None, requires_grad=None) -> Tensor:
     """The identity matrix of dim rows, in default_type without dtype. ValueError for a negative dim."""
@@ -515,7 +515,7 @@ class Tensor:
     if self.dtype.priority >= 9: return mlops.Neg.apply(self)
     if self.dtype == dtypes.bool: return self == False  # noqa: E712
     top = 2 ** (8 * self.dtype.itemsize) - 1 if dtypes.is_unsigned(self.dtype) else -1
-    return _tensor(self.lazydata.const(top).e(_engine.BinaryOps.SUB, self.lazydata), False)
+    return _tensor(top - self.lazydata, False)
 
   def sum(self, axis=None, keepdim: bool = False) -> Tensor:
     """The sum over an axis, several, or all (None); 0 of none. Bools and integers are summed in int64 (uint64 in itself), halves in float32 and
