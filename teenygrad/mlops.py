@@ -10,6 +10,12 @@ from teenygrad.tensor import Function
 
 # *** what the functions are made of ***
 
+def folded(g: LazyBuffer, shape: Tuple[int, ...]) -> LazyBuffer:
+  """The gradient of what was broadcast from that shape: g, summed over the axes along which it was repeated."""
+  if g.shape == shape: return g
+  added = len(g.shape) - len(shape)
+  out = g.r(ReduceOps.SUM, (1,) * added + shape)
+  return out.reshape(shape) if added else out
 def select(cond: LazyBuffer, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: "x where cond, else y."; return cond.e(TernaryOps.WHERE, x, y)
 def less(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: "x < y as bool."; return x.e(BinaryOps.CMPLT, y).cast(dtypes.bool)
 def known(x: LazyBuffer) -> LazyBuffer:
@@ -138,9 +144,10 @@ class Less(Function):
   def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x.e(BinaryOps.CMPLT, y)
 
 class Binary(Function):
-  """What the functions of two operands share: a gradient is computed only for the operand that needs it."""
+  """What the functions of two operands share: they broadcast, and a gradient is computed only for the operand that needs it."""
   def backward(self, g: LazyBuffer) -> Tuple[Optional[LazyBuffer], Optional[LazyBuffer]]:
-    return self.left(g) if self.needs_input_grad[0] else None, self.right(g) if self.needs_input_grad[1] else None
+    x, y = self.parents
+    return folded(self.left(g), x.shape) if x.requires_grad else None, folded(self.right(g), y.shape) if y.requires_grad else None
   def left(self, g: LazyBuffer) -> LazyBuffer: return g
   def right(self, g: LazyBuffer) -> LazyBuffer: return g
 
@@ -181,11 +188,12 @@ class Maximum(Binary):
   def right(self, g: LazyBuffer) -> LazyBuffer: return share(self.y, self.x, g)
 
 class Where(Function):
-  """y where x is not zero, else z; without a gradient for x."""
+  """y where x is not zero, else z; all broadcast; without a gradient for x."""
   def forward(self, x: LazyBuffer, y: LazyBuffer, z: LazyBuffer) -> LazyBuffer: self.x = x; return select(x, y, z)
   def backward(self, g: LazyBuffer) -> Tuple[None, Optional[LazyBuffer], Optional[LazyBuffer]]:
-    _, y, z = self.needs_input_grad
-    return None, select(self.x, g, g.const(0)) if y else None, select(self.x, g.const(0), g) if z else None
+    _, y, z = self.parents
+    return (None, folded(select(self.x, g, g.const(0)), y.shape) if y.requires_grad else None,
+            folded(select(self.x, g.const(0), g), z.shape) if z.requires_grad else None)
 
 # *** reductions ***
 
@@ -207,10 +215,7 @@ class Max(Function):
 class Expand(Function):
   """Axes of size 1 repeated; further axes may be added in front."""
   def forward(self, x: LazyBuffer, shape: Tuple[int, ...]) -> LazyBuffer: self.shape = x.shape; return x.expand(shape)
-  def backward(self, g: LazyBuffer) -> LazyBuffer:
-    added = len(g.shape) - len(self.shape)
-    out = g.r(ReduceOps.SUM, (1,) * added + self.shape)
-    return out.reshape(self.shape) if added else out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return folded(g, self.shape)
 
 class Reshape(Function):
   """The same elements in order, in another shape."""

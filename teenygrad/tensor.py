@@ -1,4 +1,4 @@
-"""The tensor: what users call. Methods check and broadcast, and build on the differentiable functions of mlops."""
+"""The tensor: what users call. Methods check, and build on the differentiable functions of mlops."""
 from __future__ import annotations
 import math, operator, time
 from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, Union
@@ -52,16 +52,6 @@ def _checked(value: Number, dtype: DType) -> Number:
   """The value as an element of dtype. OverflowError for one that an integer type can't hold (ValueError for NaN)."""
   if dtypes.is_int(dtype) and not _fits(value := int(value), dtype): raise OverflowError(f"{value} is out of range for {dtype}")
   return value
-
-def _broadcast(*ts: Tensor) -> Sequence[Tensor]:
-  """The tensors expanded to one shape by NumPy's rules. ValueError where the shapes don't match."""
-  shapes = [t.lazydata.shape for t in ts]
-  if shapes.count(shapes[0]) == len(shapes): return ts
-  n = max(map(len, shapes))
-  shape = tuple(0 if 0 in sizes else max(sizes) for sizes in zip(*[(1,) * (n - len(s)) + s for s in shapes]))
-  if any(a != b and a != 1 for s in shapes for a, b in zip(s[::-1], shape[::-1])):
-    raise ValueError(f"shapes {', '.join(map(str, shapes))} can't be broadcast together")
-  return [t if s == shape else mlops.Expand.apply(t, shape=shape) for t, s in zip(ts, shapes)]
 
 def _reflected(fxn): return lambda self, x: fxn(self, x, True)
 def _in_place(fxn): return lambda self, x: self._update(fxn(self, x))
@@ -707,7 +697,7 @@ class Tensor:
     if not isinstance(x, Tensor) and not isinstance(y, Tensor): _, y = (self if self.dtype != dtypes.bool else self._float())._beside(y)
     if not isinstance(x, Tensor): y, x = y._beside(x)
     if not isinstance(y, Tensor): x, y = x._beside(y)
-    return mlops.Where.apply(*_broadcast(self, x, y))
+    return mlops.Where.apply(self, x, y)
 
   # *** arithmetic and comparison ***
 
@@ -729,12 +719,11 @@ class Tensor:
     if x.__class__ is list and (self.dtype.priority >= 9 or np.array(x).dtype.kind in "iu" and self.dtype != dtypes.bool):
       return self, Tensor(x, dtype=self.dtype, requires_grad=False)
     return self, Tensor(x, requires_grad=False)
-  def _pair(self, x: Any, reverse: bool = False, exact: bool = False) -> Sequence[Tensor]:
-    """self and x as operands of one shape, x first if reverse."""
+  def _pair(self, x: Any, reverse: bool = False, exact: bool = False) -> Tuple[Tensor, Tensor]:
+    """self and x as operands, x first if reverse."""
     a, b = (self, x) if isinstance(x, Tensor) else self._beside(x, exact)
-    if reverse: a, b = b, a
-    return (a, b) if a.lazydata.shape == b.lazydata.shape else _broadcast(a, b)
-  def _counted(self, x: Any, reverse: bool) -> Sequence[Tensor]:
+    return (b, a) if reverse else (a, b)
+  def _counted(self, x: Any, reverse: bool) -> Tuple[Tensor, Tensor]:
     """As _pair; two bools count as int32."""
     a, b = self._pair(x, reverse)
     return (a.cast(dtypes.int32), b) if a.lazydata.dtype is dtypes.bool is b.lazydata.dtype else (a, b)

@@ -233,28 +233,27 @@ static PyObject *lazybuffer_cast(lazybuffer *b, PyObject *args, PyObject *kwargs
   return wrap_node(status, node);
 }
 
-/* The shape that the operands broadcast to, as NumPy does it; -1 with ValueError if they don't. */
-static int broadcast_shape(const tg_edge *operand, int n, int64_t *shape) {
-  int ndim = 0;
+/* The shape that n <= 3 operands broadcast to, as NumPy does it; VALUE if they don't. */
+static tg_status broadcast(const tg_edge *operand, int n, int *ndim, int64_t *shape) {
+  char text[3][256] = {""};
+  *ndim = 0;
   for (int i = 0; i < n; i++)
-    if (operand[i].view->ndim > ndim) ndim = operand[i].view->ndim;
-  for (int d = 0; d < ndim; d++) {
+    if (operand[i].view->ndim > *ndim) *ndim = operand[i].view->ndim;
+  for (int d = 0; d < *ndim; d++) {
     shape[d] = 1;
     for (int i = 0; i < n; i++) {
-      tg_view *v = operand[i].view;
-      int own = d - (ndim - v->ndim);
+      const tg_view *v = operand[i].view;
+      int own = d - (*ndim - v->ndim);
       if (own < 0 || v->shape[own] == 1 || v->shape[own] == shape[d]) continue;
-      if (shape[d] != 1) {
-        PyObject *a = convert_shape(operand[0].view), *b = convert_shape(v);
-        if (a && b) PyErr_Format(PyExc_ValueError, "shapes %R and %R do not broadcast", a, b);
-        Py_XDECREF(a);
-        Py_XDECREF(b);
-        return -1;
-      }
+      if (shape[d] != 1) goto fail;
       shape[d] = v->shape[own];
     }
   }
-  return ndim;
+  return TG_OK;
+fail:
+  for (int i = 0; i < n; i++) tg_format_shape(text[i], sizeof text[i], operand[i].view->ndim, operand[i].view->shape);
+  return tg_fail(TG_ERR_VALUE, "shapes %s, %s%s%s can't be broadcast together", text[0], text[1], n > 2 ? ", " : "",
+                 text[2]);
 }
 
 /* op of the operands, as many as it has, in the shape they broadcast to. */
@@ -262,10 +261,8 @@ static PyObject *elementwise(tg_op op, const tg_edge *operand) {
   tg_edge src[3] = {{0}};
   tg_node *node = NULL;
   int64_t shape[TG_MAX_DIMS];
-  int arity = tg_ops[op].arity;
-  int ndim = broadcast_shape(operand, arity, shape);
-  if (ndim < 0) return NULL;
-  tg_status status = TG_OK;
+  int ndim, arity = tg_ops[op].arity;
+  tg_status status = broadcast(operand, arity, &ndim, shape);
   for (int i = 0; i < arity && !status; i++) {
     src[i].node = operand[i].node;
     status = tg_view_expand(operand[i].view, ndim, shape, &src[i].view);
