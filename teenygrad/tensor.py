@@ -149,7 +149,7 @@ class Tensor:
   def cpu(self) -> Tensor: "self."; return self
   def cast(self, dtype: DType) -> Tensor:
     """The values converted to dtype as NumPy's astype does; self if it has that dtype."""
-    return self if self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype)
+    return self if self.dtype is dtype or self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype)
   def bitcast(self, dtype: DType) -> Tensor:
     """The bytes read as dtype. AssertionError if the elements' sizes differ."""
     assert self.dtype.itemsize == dtype.itemsize, f"bitcast from {self.dtype} to {dtype}: the sizes differ"
@@ -461,13 +461,13 @@ class Tensor:
     out = mlops.Slice.apply(self, arg=tuple((min(r[0], r[-1]), max(r[0], r[-1]) + 1) if r else (0, 0) for r in ranges),
                             steps=tuple(r.step if len(r) > 1 else 1 for r in ranges), shape=tuple(shape))
     if not arrays: return out
-    axes, picks = [a for a, _ in arrays], np.broadcast_arrays(*[i for _, i in arrays])
-    rest = [a for a in range(out.ndim) if a not in axes]
-    sizes, tail = [out.shape[a] for a in axes], [out.shape[a] for a in rest]
-    flat = np.ravel_multi_index(picks, sizes) if prod(sizes) else np.zeros(picks[0].shape, np.int64)
-    idx = Tensor(np.asarray(flat, dtype=np.int64).reshape(-1, 1)).expand(flat.size, prod(tail))
-    out = mlops.Gather.apply(out.permute(axes + rest).reshape(prod(sizes), prod(tail)), idx, axis=0).reshape((*flat.shape, *tail))
-    lead = axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0
+    axes, flat = [a for a, _ in arrays], arrays[0][1]
+    for a, i in arrays[1:]: flat = flat * out.shape[a] + i  # an index into the axes joined
+    rows = mlops.Permute.apply(out, order=(*axes, *(a for a in range(out.ndim) if a not in axes)))
+    sizes, tail = rows.shape[:len(axes)], rows.shape[len(axes):]
+    idx = _tensor(LazyBuffer.fromCPU(flat.reshape(-1, 1)).expand((flat.size, prod(tail))), False)
+    out = mlops.Gather.apply(rows.reshape(prod(sizes), prod(tail)), idx, axis=0).reshape((*flat.shape, *tail))
+    if not (lead := axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0): return out
     return out.permute([*range(flat.ndim, flat.ndim + lead), *range(flat.ndim), *range(flat.ndim + lead, out.ndim)])
 
   def __setitem__(self, key, value) -> None:
@@ -496,7 +496,7 @@ class Tensor:
   def _reduce(self, fxn: Type[Function], axis, keepdim: bool) -> Tensor:
     axes = self._axes(axis)
     out = fxn.apply(self, new_shape=tuple(1 if i in axes else s for i, s in enumerate(self.shape)))
-    return out if keepdim or not axes else out.reshape(tuple(s for i, s in enumerate(self.shape) if i not in axes))
+    return out if keepdim or not axes else mlops.Reshape.apply(out, shape=tuple(s for i, s in enumerate(self.shape) if i not in axes))
   def _float(self) -> Tensor: "self, integers and bools as default_type."; return self if self.dtype.priority >= 9 else self.cast(Tensor.default_type)
   def _wide(self) -> Tensor: "For several steps: as _float, half as float32."; return x if (x := self._float()).dtype.priority > 9 else x.float()
   def _summable(self) -> Tensor: "self, bools and integers but uint64 as int64."; return self if self.dtype.priority >= 8 else self.cast(dtypes.int64)
@@ -705,15 +705,14 @@ class Tensor:
     """self and x, a number, list or array, as Tensors that can be operands. A number takes self's dtype, but int32 beside bool, and a float makes
     an integer default_type (float64 if exact). Arrays keep theirs. TypeError for None, RuntimeError as the constructor for what is no data,
     OverflowError for a number that the dtype can't hold."""
-    if isinstance(x, np.generic) or isinstance(x, np.ndarray) and not x.ndim: x = x.item()
+    if isinstance(x, (np.generic, np.ndarray)) and not x.ndim: x = x.item()
     if isinstance(x, (int, float)):
-      dtype = self.dtype
-      if dtype.priority < 9:
+      if (dtype := self.lazydata.dtype).priority < 9:
         if isinstance(x, float): dtype = dtypes.float64 if exact else Tensor.default_type
         elif dtype == dtypes.bool and not isinstance(x, bool): dtype = dtypes.int32
         elif exact and not _fits(x, dtype): return _tensor(self.lazydata.const(x < 0), False), _tensor(self.lazydata.const(x > 0), False)
         else: x = _checked(x, dtype)
-      a = self if dtype is self.dtype else self.cast(dtype)
+      a = self.cast(dtype)
       return a, _tensor(a.lazydata.const(x), False)
     if x is None: raise TypeError("None is no operand of a Tensor")
     if x.__class__ is list and (self.dtype.priority >= 9 or np.array(x).dtype.kind in "iu" and self.dtype != dtypes.bool):
