@@ -201,7 +201,7 @@ class Tensor:
       for p, g in zip(t._ctx.parents, grads if isinstance(grads, tuple) else (grads,)):
         if g is None or not p.requires_grad: continue
         assert g.shape == p.shape, f"the gradient's shape {g.shape} is not the tensor's {p.shape} in {t._ctx}"
-        if g.dtype != p.dtype: g = g.cast(p.dtype)
+        if g.dtype is not p.dtype: g = g.cast(p.dtype)
         p.grad = _tensor(g if p.grad is None else p.grad.lazydata + g, False)
       del t._ctx
     return self
@@ -342,7 +342,7 @@ class Tensor:
     """Two axes exchanged. IndexError for an axis out of range."""
     order, i, j = list(range(self.ndim)), self._axis(ax1), self._axis(ax2)
     order[i], order[j] = order[j], order[i]
-    return self.permute(order)
+    return mlops.Permute.apply(self, order=tuple(order))
   @property
   def T(self) -> Tensor: "transpose(), of the first two axes."; return self.transpose()
   def flip(self, axis, *args) -> Tensor:
@@ -378,7 +378,7 @@ class Tensor:
   def unsqueeze(self, dim: int) -> Tensor:
     """With a further axis of size 1, which becomes axis dim. IndexError for a dim out of range."""
     dim = self._axis(dim, 1)
-    return self.reshape(self.shape[:dim] + (1,) + self.shape[dim:])
+    return mlops.Reshape.apply(self, shape=self.shape[:dim] + (1,) + self.shape[dim:])
   def flatten(self, start_dim: int = 0) -> Tensor:
     """The axes from start_dim on as one."""
     start_dim = self._axis(start_dim)
@@ -602,10 +602,10 @@ class Tensor:
     if cout % groups: raise ValueError(f"{cout} output channels in {groups} groups")
     if isinstance(padding, int): padding = [padding] * (2 * n)
     elif len(padding) == n: padding = [p for p in reversed(padding) for _ in range(2)]
-    x = self.pad2d(padding)._pool(K, stride, dilation)
+    x = (self.pad2d(padding) if any(padding) else self)._pool(K, stride, dilation)
     out = x.shape[2:2 + n]
     if 0 in out: raise ValueError(f"windows {K} with dilation {dilation} are larger than the input {self.shape} padded by {padding}")
-    x = x.reshape(N, groups, 1, cin, *out, *K).permute(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n))
+    x = mlops.Permute.apply(x.reshape(N, groups, 1, cin, *out, *K), order=(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n)))
     w = weight.reshape(1, groups, cout // groups, *(1,) * n, cin, *K)
     return (x * w)._reduce(mlops.Sum, tuple(range(-n - 1, 0)), False).reshape(N, cout, *out)._add_channels(bias)
   def conv_transpose2d(self, weight: Tensor, bias: Optional[Tensor] = None, groups=1, stride=1, dilation=1, padding=0, output_padding=0) -> Tensor:
@@ -831,10 +831,10 @@ class Tensor:
     The labels are computed at once. ValueError for another shape, IndexError for a class that is not in 0 ... C-1."""
     C = self.shape[-1]
     if Y.shape != self.shape[:-1]: raise ValueError(f"labels of shape {Y.shape} for logits of shape {self.shape}")
-    labels = Tensor._positions(Y).astype(np.int64)
+    labels = Tensor._positions(Y).astype(np.int64, copy=False)
     counted = labels != ignore_index
-    if ((labels < 0) | (labels >= C))[counted].any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
-    hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1)[..., None].astype(np.int32))
-    return hot.where(self.log_softmax(-1), 0).sum() / -float(counted.sum())
+    if (((labels < 0) | (labels >= C)) & counted).any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
+    hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1))
+    return hot.where(self.log_softmax(-1), 0).sum() / -float(np.count_nonzero(counted))
 
 OPERANDS = (Tensor, int, float, list, np.ndarray, np.generic)  # what a Tensor can be compared with

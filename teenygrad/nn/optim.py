@@ -70,7 +70,7 @@ class LAMB(Optimizer):
   def step(self) -> None:
     """Updates the parameters. AssertionError if one has no gradient."""
     grads, lr = self._grads(), self._rate()
-    t = self.t.assign([self.t.item() + 1]).item()
+    self.t.assign([t := self.t.item() + 1])
     scale1, scale2 = (_data(1 / (1 - b ** t)) for b in (self.b1, self.b2))
     for p, m, v, g in zip(self.params, self.m, self.v, (g.lazydata for g in grads)):
       m.lazydata = self.b1 * m.lazydata + (1 - self.b1) * g
