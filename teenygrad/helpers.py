@@ -54,8 +54,9 @@ class dtypes:
   @staticmethod
   def from_np(x) -> DType:
     """The dtype of what np.dtype(x) understands, in any byte order. KeyError where there is none, such as for complex."""
-    return DTYPES_DICT[np.dtype(x).name]
+    return NUMPY_DICT[np.dtype(x).str[1:]]
 
 DTYPES_DICT = {k: getattr(dtypes, k) for k in ("bool float16 half float32 float float64 double int8 int16 int32 int64 "
                                                "uint8 uint16 uint32 uint64 bfloat16").split()}
+NUMPY_DICT = {np.dtype(x.np).str[1:]: x for x in DTYPES_DICT.values() if x.np}  # by kind and size
 _engine.set_dtypes({attr: getattr(dtypes, attr) for attr, *_ in _engine.DTYPE_TABLE})

@@ -1,6 +1,6 @@
 """The differentiable functions: `forward` on LazyBuffers, and `backward` from the gradient of the result to those of the
 operands, one for each (None: no gradient). A gradient comes in and may go out in another dtype: `Tensor.backward` casts."""
-import math
+import functools, math, operator
 from itertools import accumulate
 from typing import Any, Optional, Tuple
 from teenygrad.helpers import DType, argsort, dtypes
@@ -10,7 +10,12 @@ from teenygrad.tensor import Function
 
 # *** what the functions are made of ***
 
-def mul(x: LazyBuffer, c: float) -> LazyBuffer: "x times a number."; return x.e(BinaryOps.MUL, x.const(c))
+def folded(g: LazyBuffer, shape: Tuple[int, ...]) -> LazyBuffer:
+  """The gradient of what was broadcast from that shape: g, summed over the axes along which it was repeated."""
+  if g.shape == shape: return g
+  added = len(g.shape) - len(shape)
+  out = g.r(ReduceOps.SUM, (1,) * added + shape)
+  return out.reshape(shape) if added else out
 def select(cond: LazyBuffer, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: "x where cond, else y."; return cond.e(TernaryOps.WHERE, x, y)
 def less(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: "x < y as bool."; return x.e(BinaryOps.CMPLT, y).cast(dtypes.bool)
 def known(x: LazyBuffer) -> LazyBuffer:
@@ -22,12 +27,12 @@ def less_equal(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
   return less(y, x).e(BinaryOps.CMPLT, known(x.e(BinaryOps.MAX, y)))
 def equal(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
   """x == y as bool."""
-  if x.dtype is y.dtype and 0 < x.dtype.priority < 9: return (differ := x.e(BinaryOps.SUB, y).cast(dtypes.bool)).e(BinaryOps.CMPLT, differ.const(1))
+  if x.dtype is y.dtype and 0 < x.dtype.priority < 9: return (differ := (x - y).cast(dtypes.bool)).e(BinaryOps.CMPLT, differ.const(1))
   return less(x, y).e(BinaryOps.MAX, less(y, x)).e(BinaryOps.CMPLT, known(x.e(BinaryOps.MAX, y)))
-def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer."; return x.e(BinaryOps.MAX, x.e(UnaryOps.NEG))
+def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer."; return x.e(BinaryOps.MAX, -x)
 def share(x: LazyBuffer, y: LazyBuffer, g: LazyBuffer) -> LazyBuffer:
   """x's part of g, the gradient of max(x, y): nothing, all, or half of it for a tie."""
-  return select(less(x, y), g.const(0), select(less(y, x), g, mul(g, 0.5)))
+  return select(less(x, y), g.const(0), select(less(y, x), g, g * 0.5))
 def trunc(x: LazyBuffer) -> LazyBuffer:
   """Floats without their fraction: through integers where they have one, as they are where they can't, nor inf and NaN."""
   whole, limit = (dtypes.int64, 2.0**53) if x.dtype is dtypes.float64 else (dtypes.int32, 2.0**24)
@@ -35,10 +40,10 @@ def trunc(x: LazyBuffer) -> LazyBuffer:
 def power(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
   """x ** y as C's pow: NaN for negative x (but -inf) and fractional y, 1 for y = 0 and for x = 1. From y log2(abs(x)) and the sign that an odd y
   keeps."""
-  size = absolute(x).e(UnaryOps.LOG2).e(BinaryOps.MUL, y).e(UnaryOps.EXP2)
-  odd = absolute(y).e(BinaryOps.SUB, mul(trunc(mul(absolute(y), 0.5)), 2.0))  # 1 for odd y, 0 for even y, else a fraction
-  whole = select(less(odd.const(0.5), odd), size.e(UnaryOps.NEG), size)
-  signed = select(less(odd.const(0), odd.e(BinaryOps.SUB, trunc(odd))), select(less(x.const(-math.inf), x), size.const(math.nan), size), whole)
+  size = (absolute(x).e(UnaryOps.LOG2) * y).e(UnaryOps.EXP2)
+  odd = absolute(y) - trunc(absolute(y) * 0.5) * 2.0  # 1 for odd y, 0 for even y, else a fraction
+  whole = select(less(odd.const(0.5), odd), -size, size)
+  signed = select(less(odd.const(0), odd - trunc(odd)), select(less(x.const(-math.inf), x), size.const(math.nan), size), whole)
   one = equal(y, y.const(0)).e(BinaryOps.MAX, equal(x, x.const(1)))
   return select(one, size.const(1), select(less(x, x.const(0)), signed, size))
 
@@ -73,18 +78,18 @@ class Trunc(Zero):
 class Sign(Zero):
   """-1, 0 or 1, and 0 for NaN."""
   def forward(self, x: LazyBuffer) -> LazyBuffer:
-    return x.const(0).e(BinaryOps.CMPLT, x).e(BinaryOps.SUB, x.e(BinaryOps.CMPLT, x.const(0)))
+    return x.const(0).e(BinaryOps.CMPLT, x) - x.e(BinaryOps.CMPLT, x.const(0))
 
 class Neg(Function):
   """-x."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer: return x.e(UnaryOps.NEG)
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return g.e(UnaryOps.NEG)
+  def forward(self, x: LazyBuffer) -> LazyBuffer: return -x
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return -g
 
 class Abs(Function):
   """The absolute value; the gradient is 0 at 0."""
   def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return absolute(x)
   def backward(self, g: LazyBuffer) -> LazyBuffer:
-    return select(less(self.x, zero := self.x.const(0)), g.e(UnaryOps.NEG), select(less(zero, self.x), g, g.const(0)))
+    return select(less(self.x, zero := self.x.const(0)), -g, select(less(zero, self.x), g, g.const(0)))
 
 class Relu(Function):
   """max(x, 0); the gradient is 0 at 0 and for NaN."""
@@ -96,43 +101,41 @@ class Unary(Function):
   op: Any; backward: Any
   def forward(self, x: LazyBuffer) -> LazyBuffer: self.x, self.out = x, x.e(self.op); return self.out
 
-class Sqrt(Unary): "The square root."; op, backward = UnaryOps.SQRT, lambda self, g: g.e(BinaryOps.DIV, mul(self.out, 2))
-class Sin(Unary): "The sine."; op, backward = UnaryOps.SIN, lambda self, g: self.x.e(MathOps.COS).e(BinaryOps.MUL, g)
-class Cos(Unary): "The cosine."; op, backward = MathOps.COS, lambda self, g: self.x.e(UnaryOps.SIN).e(UnaryOps.NEG).e(BinaryOps.MUL, g)
-class Exp(Unary): "e ** x."; op, backward = MathOps.EXP, lambda self, g: self.out.e(BinaryOps.MUL, g)
-class Exp2(Unary): "2 ** x."; op, backward = UnaryOps.EXP2, lambda self, g: mul(self.out.e(BinaryOps.MUL, g), math.log(2))
-class Expm1(Unary): "e ** x - 1, exact near 0."; op, backward = MathOps.EXPM1, lambda self, g: self.x.e(MathOps.EXP).e(BinaryOps.MUL, g)
-class Log(Unary): "The natural logarithm."; op, backward = MathOps.LOG, lambda self, g: g.e(BinaryOps.DIV, self.x)
-class Log2(Unary): "The logarithm to base 2."; op, backward = UnaryOps.LOG2, lambda self, g: mul(g, 1 / math.log(2)).e(BinaryOps.DIV, self.x)
-class Log1p(Unary): "log(1 + x), exact near 0."; op, backward = MathOps.LOG1P, lambda self, g: g.e(BinaryOps.DIV, self.x.e(BinaryOps.ADD, g.const(1)))
+class Sqrt(Unary): "The square root."; op, backward = UnaryOps.SQRT, lambda self, g: g / (self.out * 2)
+class Sin(Unary): "The sine."; op, backward = UnaryOps.SIN, lambda self, g: self.x.e(MathOps.COS) * g
+class Cos(Unary): "The cosine."; op, backward = MathOps.COS, lambda self, g: -self.x.e(UnaryOps.SIN) * g
+class Exp(Unary): "e ** x."; op, backward = MathOps.EXP, lambda self, g: self.out * g
+class Exp2(Unary): "2 ** x."; op, backward = UnaryOps.EXP2, lambda self, g: self.out * g * math.log(2)
+class Expm1(Unary): "e ** x - 1, exact near 0."; op, backward = MathOps.EXPM1, lambda self, g: self.x.e(MathOps.EXP) * g
+class Log(Unary): "The natural logarithm."; op, backward = MathOps.LOG, lambda self, g: g / self.x
+class Log2(Unary): "The logarithm to base 2."; op, backward = UnaryOps.LOG2, lambda self, g: g * (1 / math.log(2)) / self.x
+class Log1p(Unary): "log(1 + x), exact near 0."; op, backward = MathOps.LOG1P, lambda self, g: g / (self.x + 1)
 class Tanh(Unary):
   """The hyperbolic tangent."""
-  op, backward = MathOps.TANH, lambda self, g: g.const(1).e(BinaryOps.SUB, self.out.e(BinaryOps.MUL, self.out)).e(BinaryOps.MUL, g)
+  op, backward = MathOps.TANH, lambda self, g: (1 - self.out * self.out) * g
 
 class Asinh(Function):
   """The inverse of sinh: with a = abs(x) and c = 1/a + sqrt(1 + 1/a^2) it is log1p(a + a / c), or log(a) + log1p(1/a + 1/c) for a > 1, in which
   nothing overflows; and it is odd. The derivative is 1 / sqrt(x^2 + 1)."""
   def forward(self, x: LazyBuffer) -> LazyBuffer:
     self.x, a, one = x, absolute(x), x.const(1)
-    c = (b := one.e(BinaryOps.DIV, a)).e(BinaryOps.ADD, b.e(BinaryOps.MUL, b).e(BinaryOps.ADD, one).e(UnaryOps.SQRT))
-    near, far = a.e(BinaryOps.ADD, a.e(BinaryOps.DIV, c)), b.e(BinaryOps.ADD, one.e(BinaryOps.DIV, c))
-    out = a.e(BinaryOps.MAX, one).e(MathOps.LOG).e(BinaryOps.ADD, select(less(one, a), far, near).e(MathOps.LOG1P))
-    return select(less(x, x.const(0)), out.e(UnaryOps.NEG), select(less(x.const(0), x), out, x))
-  def backward(self, g: LazyBuffer) -> LazyBuffer:
-    return g.e(BinaryOps.DIV, self.x.e(BinaryOps.MUL, self.x).e(BinaryOps.ADD, g.const(1)).e(UnaryOps.SQRT))
+    c = (b := 1 / a) + (b * b + 1).e(UnaryOps.SQRT)
+    near, far = a + a / c, b + 1 / c
+    out = a.e(BinaryOps.MAX, one).e(MathOps.LOG) + select(less(one, a), far, near).e(MathOps.LOG1P)
+    return select(less(x, x.const(0)), -out, select(less(x.const(0), x), out, x))
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g / (self.x * self.x + 1).e(UnaryOps.SQRT)
 
 class Sigmoid(Function):
   """1 / (1 + exp(-x))."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer:
-    self.out = x.const(1).e(BinaryOps.DIV, x.e(UnaryOps.NEG).e(MathOps.EXP).e(BinaryOps.ADD, x.const(1))); return self.out
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return self.out.e(BinaryOps.MUL, self.out.const(1).e(BinaryOps.SUB, self.out)).e(BinaryOps.MUL, g)
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.out = 1 / ((-x).e(MathOps.EXP) + 1); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return self.out * (1 - self.out) * g
 
 class Softplus(Function):
   """log(1 + exp(beta x)) / beta, as max(x, 0) + log1p(exp(-abs(beta x))) / beta, which can't overflow. The derivative is 1 - exp(-beta out)."""
   def forward(self, x: LazyBuffer, beta: float) -> LazyBuffer:
-    self.beta, rest = beta, mul(absolute(x), -beta).e(MathOps.EXP).e(MathOps.LOG1P)
-    self.out = x.e(BinaryOps.MAX, x.const(0)).e(BinaryOps.ADD, mul(rest, 1 / beta)); return self.out
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return mul(self.out, -self.beta).e(MathOps.EXPM1).e(UnaryOps.NEG).e(BinaryOps.MUL, g)
+    self.beta, rest = beta, (absolute(x) * -beta).e(MathOps.EXP).e(MathOps.LOG1P)
+    self.out = x.e(BinaryOps.MAX, x.const(0)) + rest * (1 / beta); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return -(self.out * -self.beta).e(MathOps.EXPM1) * g
 
 # *** two and three operands ***
 
@@ -141,43 +144,42 @@ class Less(Function):
   def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x.e(BinaryOps.CMPLT, y)
 
 class Binary(Function):
-  """What the functions of two operands share: a gradient is computed only for the operand that needs it."""
+  """What the functions of two operands share: they broadcast, and a gradient is computed only for the operand that needs it."""
   def backward(self, g: LazyBuffer) -> Tuple[Optional[LazyBuffer], Optional[LazyBuffer]]:
-    return self.left(g) if self.needs_input_grad[0] else None, self.right(g) if self.needs_input_grad[1] else None
+    x, y = self.parents
+    return folded(self.left(g), x.shape) if x.requires_grad else None, folded(self.right(g), y.shape) if y.requires_grad else None
   def left(self, g: LazyBuffer) -> LazyBuffer: return g
   def right(self, g: LazyBuffer) -> LazyBuffer: return g
 
 class Add(Binary):
   """x + y."""
-  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x.e(BinaryOps.ADD, y)
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x + y
 
 class Sub(Binary):
   """x - y."""
-  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x.e(BinaryOps.SUB, y)
-  def right(self, g: LazyBuffer) -> LazyBuffer: return g.e(UnaryOps.NEG)
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: return x - y
+  def right(self, g: LazyBuffer) -> LazyBuffer: return -g
 
 class Mul(Binary):
   """x y."""
-  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x.e(BinaryOps.MUL, y)
-  def left(self, g: LazyBuffer) -> LazyBuffer: return self.y.e(BinaryOps.MUL, g)
-  def right(self, g: LazyBuffer) -> LazyBuffer: return self.x.e(BinaryOps.MUL, g)
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x * y
+  def left(self, g: LazyBuffer) -> LazyBuffer: return self.y * g
+  def right(self, g: LazyBuffer) -> LazyBuffer: return self.x * g
 
 class Div(Binary):
   """x / y; integers toward zero."""
-  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x.e(BinaryOps.DIV, y)
-  def left(self, g: LazyBuffer) -> LazyBuffer: return g.e(BinaryOps.DIV, self.y)
-  def right(self, g: LazyBuffer) -> LazyBuffer:
-    return g.e(UnaryOps.NEG).e(BinaryOps.MUL, self.x).e(BinaryOps.DIV, self.y.e(BinaryOps.MUL, self.y))
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x / y
+  def left(self, g: LazyBuffer) -> LazyBuffer: return g / self.y
+  def right(self, g: LazyBuffer) -> LazyBuffer: return -g * self.x / (self.y * self.y)
 
 class Pow(Binary):
   """x ** y; gradients as PyTorch's: 0 for x where y = 0, 0 for y where x = 0 <= y."""
   def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y, self.out = x, y, power(x, y); return self.out
   def left(self, g: LazyBuffer) -> LazyBuffer:
-    slope = self.y.e(BinaryOps.MUL, power(self.x, self.y.e(BinaryOps.SUB, self.y.const(1))))
-    return select(equal(self.y, self.y.const(0)), g.const(0), slope.e(BinaryOps.MUL, g))
+    return select(equal(self.y, self.y.const(0)), g.const(0), self.y * power(self.x, self.y - 1) * g)
   def right(self, g: LazyBuffer) -> LazyBuffer:
-    flat = equal(self.x, self.x.const(0)).e(BinaryOps.MUL, less_equal(self.y.const(0), self.y))
-    return select(flat, g.const(0), mul(self.x.e(UnaryOps.LOG2), math.log(2)).e(BinaryOps.MUL, self.out).e(BinaryOps.MUL, g))
+    flat = equal(self.x, self.x.const(0)) * less_equal(self.y.const(0), self.y)
+    return select(flat, g.const(0), self.x.e(UnaryOps.LOG2) * math.log(2) * self.out * g)
 
 class Maximum(Binary):
   """The larger of x and y, NaN from either side; equal operands share the gradient."""
@@ -186,11 +188,12 @@ class Maximum(Binary):
   def right(self, g: LazyBuffer) -> LazyBuffer: return share(self.y, self.x, g)
 
 class Where(Function):
-  """y where x is not zero, else z; without a gradient for x."""
+  """y where x is not zero, else z; all broadcast; without a gradient for x."""
   def forward(self, x: LazyBuffer, y: LazyBuffer, z: LazyBuffer) -> LazyBuffer: self.x = x; return select(x, y, z)
   def backward(self, g: LazyBuffer) -> Tuple[None, Optional[LazyBuffer], Optional[LazyBuffer]]:
-    _, y, z = self.needs_input_grad
-    return None, select(self.x, g, g.const(0)) if y else None, select(self.x, g.const(0), g) if z else None
+    _, y, z = self.parents
+    return (None, folded(select(self.x, g, g.const(0)), y.shape) if y.requires_grad else None,
+            folded(select(self.x, g.const(0), g), z.shape) if z.requires_grad else None)
 
 # *** reductions ***
 
@@ -204,18 +207,15 @@ class Max(Function):
   def forward(self, x: LazyBuffer, new_shape: Tuple[int, ...]) -> LazyBuffer: self.x, self.out = x, x.r(ReduceOps.MAX, new_shape); return self.out
   def backward(self, g: LazyBuffer) -> LazyBuffer:
     below = self.x.e(BinaryOps.CMPLT, self.out.expand(self.x.shape))
-    ties = below.const(1).e(BinaryOps.SUB, below).r(ReduceOps.SUM, g.shape)
-    return select(below, below.const(0), g.e(BinaryOps.DIV, ties).expand(self.x.shape))
+    ties = (1 - below).r(ReduceOps.SUM, g.shape)
+    return select(below, below.const(0), (g / ties).expand(self.x.shape))
 
 # *** movement ***
 
 class Expand(Function):
   """Axes of size 1 repeated; further axes may be added in front."""
   def forward(self, x: LazyBuffer, shape: Tuple[int, ...]) -> LazyBuffer: self.shape = x.shape; return x.expand(shape)
-  def backward(self, g: LazyBuffer) -> LazyBuffer:
-    added = len(g.shape) - len(self.shape)
-    out = g.r(ReduceOps.SUM, (1,) * added + self.shape)
-    return out.reshape(self.shape) if added else out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return folded(g, self.shape)
 
 class Reshape(Function):
   """The same elements in order, in another shape."""
@@ -273,7 +273,7 @@ class Cat(Function):
     ends = list(accumulate(x.shape[dim] for x in xs))
     self.args = [tuple((end - x.shape[dim], end) if i == dim else (0, s) for i, s in enumerate(x.shape)) for x, end in zip(xs, ends)]
     padded = [x.pad(tuple((a, ends[-1] - b) if i == dim else (0, 0) for i, (a, b) in enumerate(arg))) for x, arg in zip(xs, self.args)]
-    return padded[0] if len(xs) == 1 else list(accumulate(padded, lambda x, y: x.e(BinaryOps.ADD, y)))[-1]
+    return functools.reduce(operator.add, padded)
   def backward(self, g: LazyBuffer) -> Tuple[Optional[LazyBuffer], ...]:
     return tuple(g.shrink(arg) if need else None for arg, need in zip(self.args, self.needs_input_grad))
 

@@ -1,4 +1,4 @@
-"""The tensor: what users call. Methods check and broadcast, and build on the differentiable functions of mlops."""
+"""The tensor: what users call. Methods check, and build on the differentiable functions of mlops."""
 from __future__ import annotations
 import math, operator, time
 from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, Union
@@ -52,16 +52,6 @@ def _checked(value: Number, dtype: DType) -> Number:
   """The value as an element of dtype. OverflowError for one that an integer type can't hold (ValueError for NaN)."""
   if dtypes.is_int(dtype) and not _fits(value := int(value), dtype): raise OverflowError(f"{value} is out of range for {dtype}")
   return value
-
-def _broadcast(*ts: Tensor) -> Sequence[Tensor]:
-  """The tensors expanded to one shape by NumPy's rules. ValueError where the shapes don't match."""
-  shapes = [t.lazydata.shape for t in ts]
-  if shapes.count(shapes[0]) == len(shapes): return ts
-  n = max(map(len, shapes))
-  shape = tuple(0 if 0 in sizes else max(sizes) for sizes in zip(*[(1,) * (n - len(s)) + s for s in shapes]))
-  if any(a != b and a != 1 for s in shapes for a, b in zip(s[::-1], shape[::-1])):
-    raise ValueError(f"shapes {', '.join(map(str, shapes))} can't be broadcast together")
-  return [t if s == shape else mlops.Expand.apply(t, shape=shape) for t, s in zip(ts, shapes)]
 
 def _reflected(fxn): return lambda self, x: fxn(self, x, True)
 def _in_place(fxn): return lambda self, x: self._update(fxn(self, x))
@@ -159,7 +149,7 @@ class Tensor:
   def cpu(self) -> Tensor: "self."; return self
   def cast(self, dtype: DType) -> Tensor:
     """The values converted to dtype as NumPy's astype does; self if it has that dtype."""
-    return self if self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype)
+    return self if self.dtype is dtype or self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype)
   def bitcast(self, dtype: DType) -> Tensor:
     """The bytes read as dtype. AssertionError if the elements' sizes differ."""
     assert self.dtype.itemsize == dtype.itemsize, f"bitcast from {self.dtype} to {dtype}: the sizes differ"
@@ -211,8 +201,8 @@ class Tensor:
       for p, g in zip(t._ctx.parents, grads if isinstance(grads, tuple) else (grads,)):
         if g is None or not p.requires_grad: continue
         assert g.shape == p.shape, f"the gradient's shape {g.shape} is not the tensor's {p.shape} in {t._ctx}"
-        if g.dtype != p.dtype: g = g.cast(p.dtype)
-        p.grad = _tensor(g if p.grad is None else p.grad.lazydata.e(_engine.BinaryOps.ADD, g), False)
+        if g.dtype is not p.dtype: g = g.cast(p.dtype)
+        p.grad = _tensor(g if p.grad is None else p.grad.lazydata + g, False)
       del t._ctx
     return self
 
@@ -248,7 +238,7 @@ class Tensor:
     if n: _checked(start, dtype), _checked(start + (n - 1) * step, dtype)
     if step == 1 and start == 0: return Tensor(LazyBuffer.arange(n, dtype), requires_grad=requires_grad)
     count = LazyBuffer.arange(n, dtypes.int64 if isinstance(start, int) and isinstance(step, int) else dtypes.float64)
-    return Tensor(mlops.mul(count, step).e(_engine.BinaryOps.ADD, count.const(start)).cast(dtype), requires_grad=requires_grad)
+    return Tensor((count * step + start).cast(dtype), requires_grad=requires_grad)
   @staticmethod
   def eye(dim: int, dtype: Optional[DType] = None, device=None, requires_grad=None) -> Tensor:
     """The identity matrix of dim rows, in default_type without dtype. ValueError for a negative dim."""
@@ -352,7 +342,7 @@ class Tensor:
     """Two axes exchanged. IndexError for an axis out of range."""
     order, i, j = list(range(self.ndim)), self._axis(ax1), self._axis(ax2)
     order[i], order[j] = order[j], order[i]
-    return self.permute(order)
+    return mlops.Permute.apply(self, order=tuple(order))
   @property
   def T(self) -> Tensor: "transpose(), of the first two axes."; return self.transpose()
   def flip(self, axis, *args) -> Tensor:
@@ -388,7 +378,7 @@ class Tensor:
   def unsqueeze(self, dim: int) -> Tensor:
     """With a further axis of size 1, which becomes axis dim. IndexError for a dim out of range."""
     dim = self._axis(dim, 1)
-    return self.reshape(self.shape[:dim] + (1,) + self.shape[dim:])
+    return mlops.Reshape.apply(self, shape=self.shape[:dim] + (1,) + self.shape[dim:])
   def flatten(self, start_dim: int = 0) -> Tensor:
     """The axes from start_dim on as one."""
     start_dim = self._axis(start_dim)
@@ -471,13 +461,13 @@ class Tensor:
     out = mlops.Slice.apply(self, arg=tuple((min(r[0], r[-1]), max(r[0], r[-1]) + 1) if r else (0, 0) for r in ranges),
                             steps=tuple(r.step if len(r) > 1 else 1 for r in ranges), shape=tuple(shape))
     if not arrays: return out
-    axes, picks = [a for a, _ in arrays], np.broadcast_arrays(*[i for _, i in arrays])
-    rest = [a for a in range(out.ndim) if a not in axes]
-    sizes, tail = [out.shape[a] for a in axes], [out.shape[a] for a in rest]
-    flat = np.ravel_multi_index(picks, sizes) if prod(sizes) else np.zeros(picks[0].shape, np.int64)
-    idx = Tensor(np.asarray(flat, dtype=np.int64).reshape(-1, 1)).expand(flat.size, prod(tail))
-    out = mlops.Gather.apply(out.permute(axes + rest).reshape(prod(sizes), prod(tail)), idx, axis=0).reshape((*flat.shape, *tail))
-    lead = axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0
+    axes, flat = [a for a, _ in arrays], arrays[0][1]
+    for a, i in arrays[1:]: flat = flat * out.shape[a] + i  # an index into the axes joined
+    rows = mlops.Permute.apply(out, order=(*axes, *(a for a in range(out.ndim) if a not in axes)))
+    sizes, tail = rows.shape[:len(axes)], rows.shape[len(axes):]
+    idx = _tensor(LazyBuffer.fromCPU(flat.reshape(-1, 1)).expand((flat.size, prod(tail))), False)
+    out = mlops.Gather.apply(rows.reshape(prod(sizes), prod(tail)), idx, axis=0).reshape((*flat.shape, *tail))
+    if not (lead := axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0): return out
     return out.permute([*range(flat.ndim, flat.ndim + lead), *range(flat.ndim), *range(flat.ndim + lead, out.ndim)])
 
   def __setitem__(self, key, value) -> None:
@@ -506,7 +496,7 @@ class Tensor:
   def _reduce(self, fxn: Type[Function], axis, keepdim: bool) -> Tensor:
     axes = self._axes(axis)
     out = fxn.apply(self, new_shape=tuple(1 if i in axes else s for i, s in enumerate(self.shape)))
-    return out if keepdim or not axes else out.reshape(tuple(s for i, s in enumerate(self.shape) if i not in axes))
+    return out if keepdim or not axes else mlops.Reshape.apply(out, shape=tuple(s for i, s in enumerate(self.shape) if i not in axes))
   def _float(self) -> Tensor: "self, integers and bools as default_type."; return self if self.dtype.priority >= 9 else self.cast(Tensor.default_type)
   def _wide(self) -> Tensor: "For several steps: as _float, half as float32."; return x if (x := self._float()).dtype.priority > 9 else x.float()
   def _summable(self) -> Tensor: "self, bools and integers but uint64 as int64."; return self if self.dtype.priority >= 8 else self.cast(dtypes.int64)
@@ -515,7 +505,7 @@ class Tensor:
     if self.dtype.priority >= 9: return mlops.Neg.apply(self)
     if self.dtype == dtypes.bool: return self == False  # noqa: E712
     top = 2 ** (8 * self.dtype.itemsize) - 1 if dtypes.is_unsigned(self.dtype) else -1
-    return _tensor(self.lazydata.const(top).e(_engine.BinaryOps.SUB, self.lazydata), False)
+    return _tensor(top - self.lazydata, False)
 
   def sum(self, axis=None, keepdim: bool = False) -> Tensor:
     """The sum over an axis, several, or all (None); 0 of none. Bools and integers are summed in int64 (uint64 in itself), halves in float32 and
@@ -612,10 +602,10 @@ class Tensor:
     if cout % groups: raise ValueError(f"{cout} output channels in {groups} groups")
     if isinstance(padding, int): padding = [padding] * (2 * n)
     elif len(padding) == n: padding = [p for p in reversed(padding) for _ in range(2)]
-    x = self.pad2d(padding)._pool(K, stride, dilation)
+    x = (self.pad2d(padding) if any(padding) else self)._pool(K, stride, dilation)
     out = x.shape[2:2 + n]
     if 0 in out: raise ValueError(f"windows {K} with dilation {dilation} are larger than the input {self.shape} padded by {padding}")
-    x = x.reshape(N, groups, 1, cin, *out, *K).permute(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n))
+    x = mlops.Permute.apply(x.reshape(N, groups, 1, cin, *out, *K), order=(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n)))
     w = weight.reshape(1, groups, cout // groups, *(1,) * n, cin, *K)
     return (x * w)._reduce(mlops.Sum, tuple(range(-n - 1, 0)), False).reshape(N, cout, *out)._add_channels(bias)
   def conv_transpose2d(self, weight: Tensor, bias: Optional[Tensor] = None, groups=1, stride=1, dilation=1, padding=0, output_padding=0) -> Tensor:
@@ -707,7 +697,7 @@ class Tensor:
     if not isinstance(x, Tensor) and not isinstance(y, Tensor): _, y = (self if self.dtype != dtypes.bool else self._float())._beside(y)
     if not isinstance(x, Tensor): y, x = y._beside(x)
     if not isinstance(y, Tensor): x, y = x._beside(y)
-    return mlops.Where.apply(*_broadcast(self, x, y))
+    return mlops.Where.apply(self, x, y)
 
   # *** arithmetic and comparison ***
 
@@ -715,26 +705,24 @@ class Tensor:
     """self and x, a number, list or array, as Tensors that can be operands. A number takes self's dtype, but int32 beside bool, and a float makes
     an integer default_type (float64 if exact). Arrays keep theirs. TypeError for None, RuntimeError as the constructor for what is no data,
     OverflowError for a number that the dtype can't hold."""
-    if isinstance(x, np.generic) or isinstance(x, np.ndarray) and not x.ndim: x = x.item()
+    if isinstance(x, (np.generic, np.ndarray)) and not x.ndim: x = x.item()
     if isinstance(x, (int, float)):
-      dtype = self.dtype
-      if dtype.priority < 9:
+      if (dtype := self.lazydata.dtype).priority < 9:
         if isinstance(x, float): dtype = dtypes.float64 if exact else Tensor.default_type
         elif dtype == dtypes.bool and not isinstance(x, bool): dtype = dtypes.int32
         elif exact and not _fits(x, dtype): return _tensor(self.lazydata.const(x < 0), False), _tensor(self.lazydata.const(x > 0), False)
         else: x = _checked(x, dtype)
-      a = self if dtype is self.dtype else self.cast(dtype)
+      a = self.cast(dtype)
       return a, _tensor(a.lazydata.const(x), False)
     if x is None: raise TypeError("None is no operand of a Tensor")
     if x.__class__ is list and (self.dtype.priority >= 9 or np.array(x).dtype.kind in "iu" and self.dtype != dtypes.bool):
       return self, Tensor(x, dtype=self.dtype, requires_grad=False)
     return self, Tensor(x, requires_grad=False)
-  def _pair(self, x: Any, reverse: bool = False, exact: bool = False) -> Sequence[Tensor]:
-    """self and x as operands of one shape, x first if reverse."""
+  def _pair(self, x: Any, reverse: bool = False, exact: bool = False) -> Tuple[Tensor, Tensor]:
+    """self and x as operands, x first if reverse."""
     a, b = (self, x) if isinstance(x, Tensor) else self._beside(x, exact)
-    if reverse: a, b = b, a
-    return (a, b) if a.lazydata.shape == b.lazydata.shape else _broadcast(a, b)
-  def _counted(self, x: Any, reverse: bool) -> Sequence[Tensor]:
+    return (b, a) if reverse else (a, b)
+  def _counted(self, x: Any, reverse: bool) -> Tuple[Tensor, Tensor]:
     """As _pair; two bools count as int32."""
     a, b = self._pair(x, reverse)
     return (a.cast(dtypes.int32), b) if a.lazydata.dtype is dtypes.bool is b.lazydata.dtype else (a, b)
@@ -843,10 +831,10 @@ class Tensor:
     The labels are computed at once. ValueError for another shape, IndexError for a class that is not in 0 ... C-1."""
     C = self.shape[-1]
     if Y.shape != self.shape[:-1]: raise ValueError(f"labels of shape {Y.shape} for logits of shape {self.shape}")
-    labels = Tensor._positions(Y).astype(np.int64)
+    labels = Tensor._positions(Y).astype(np.int64, copy=False)
     counted = labels != ignore_index
-    if ((labels < 0) | (labels >= C))[counted].any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
-    hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1)[..., None].astype(np.int32))
-    return hot.where(self.log_softmax(-1), 0).sum(-1).sum() / -float(counted.sum())
+    if (((labels < 0) | (labels >= C)) & counted).any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
+    hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1))
+    return hot.where(self.log_softmax(-1), 0).sum(-1).sum() / -float(np.count_nonzero(counted))
 
 OPERANDS = (Tensor, int, float, list, np.ndarray, np.generic)  # what a Tensor can be compared with

@@ -224,14 +224,16 @@ def test_gradients_accumulate_until_zero_grad():
   np.testing.assert_allclose(w.numpy(), [0.4], rtol=1e-6)
   assert w.grad.item() == 6
 
+@pytest.mark.parametrize("forget", [True, False])
 @pytest.mark.parametrize("make", [SGD, Adam, LAMB, lambda p: SGD(p, momentum=0.9, nesterov=True)])
-def test_memory_does_not_grow(make):
+def test_memory_does_not_grow(make, forget):
+  """Neither with gradients of several batches, nor with those that are never forgotten."""
   w = Tensor.ones(64, 64, requires_grad=True)
   x = Tensor(np.eye(64, dtype=np.float32))
   opt = make([w])
   def step():
-    opt.zero_grad()
-    ((x @ w).relu() ** 2).mean().backward()
+    if forget: opt.zero_grad()
+    for _ in range(3): ((x @ w).relu() ** 2).mean().backward()
     opt.step()
   for _ in range(3): step()
   gc.collect()

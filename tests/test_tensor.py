@@ -1,5 +1,5 @@
 """The Tensor as an object: how it is made, read, changed, copied and differentiated, and the small modules around it."""
-import copy, gc, inspect, math, os, pickle, re, subprocess, sys, threading, warnings, weakref
+import copy, gc, inspect, math, operator, os, pickle, re, subprocess, sys, threading, warnings, weakref
 import numpy as np
 import pytest
 import torch
@@ -341,6 +341,36 @@ def test_lazybuffer():
   with pytest.raises(AssertionError): lb.r(ReduceOps.SUM, (1,))
   with pytest.raises(ValueError): lb.reshape((4, 2))
   with pytest.raises(ValueError): lb.permute((0, 0))
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "float16", "bool"])
+def test_lazybuffer_operators(dtype):
+  """As e with the operands, a number being a constant of the other one's dtype."""
+  rng = np.random.default_rng(0)
+  a, b = LazyBuffer(rng.integers(1, 9, (2, 1, 3)).astype(dtype)), LazyBuffer(rng.integers(1, 9, (4, 1)).astype(dtype))
+  def equal(x, y):
+    assert x.shape == y.shape and x.dtype == y.dtype == a.dtype
+    np.testing.assert_array_equal(x.realized.toCPU(), y.realized.toCPU())
+  for op, f in ((BinaryOps.ADD, operator.add), (BinaryOps.SUB, operator.sub), (BinaryOps.MUL, operator.mul), (BinaryOps.DIV, operator.truediv)):
+    if dtype == "bool" and op is BinaryOps.SUB: continue
+    equal(f(a, b), a.e(op, b))
+    for number in (3, 2.5, True, np.float64(1.5)):
+      equal(f(a, number), a.e(op, a.const(number)))
+      equal(f(number, a), a.const(number).e(op, a))
+  for bad in (None, "x", [1]):
+    with pytest.raises(TypeError): a - bad
+    with pytest.raises(TypeError): bad / a
+  with pytest.raises(ValueError): a + a.reshape((3, 2))
+  if dtype == "bool": pytest.raises(TypeError, lambda: -a)
+  else: equal(-a, a.e(UnaryOps.NEG))
+  if a.dtype.priority >= 9: pytest.raises(OverflowError, lambda: a * 10**400)
+  gc.collect()
+  before, n, out = _engine.memory()["objects"], 0, None
+  while out is None:  # the n-th allocation fails
+    _engine.fail_at(n := n + 1)
+    try: out = 2 * (a + b)
+    except MemoryError: assert _engine.memory()["objects"] == before
+    finally: _engine.fail_at(0)
+  assert n > 4
 
 # *** changing ***
 

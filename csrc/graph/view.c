@@ -133,6 +133,7 @@ tg_status tg_view_reshape(tg_view *v, int ndim, const int64_t *shape, tg_view **
 }
 
 tg_status tg_view_expand(tg_view *v, int ndim, const int64_t *shape, tg_view **out) {
+  if (ndim == v->ndim && tg_level_compare(ndim, shape, v->shape) == 0) return same(v, out);
   char from[TG_SHAPE_TEXT], to[TG_SHAPE_TEXT];
   tg_form index[TG_MAX_DIMS];
   int lead = ndim - v->ndim;

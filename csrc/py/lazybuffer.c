@@ -235,36 +235,48 @@ static PyObject *lazybuffer_cast(lazybuffer *b, PyObject *args, PyObject *kwargs
   return wrap_node(status, node);
 }
 
-/* The shape that the operands broadcast to, as NumPy does it; -1 with ValueError if they don't. */
-static int broadcast_shape(lazybuffer *const *operand, int n, int64_t *shape) {
-  int ndim = 0;
+/* The shape that n <= 3 operands broadcast to, as NumPy does it; VALUE if they don't. */
+static tg_status broadcast(const tg_edge *operand, int n, int *ndim, int64_t *shape) {
+  char text[3][256] = {""};
+  *ndim = 0;
   for (int i = 0; i < n; i++)
-    if (operand[i]->view->ndim > ndim) ndim = operand[i]->view->ndim;
-  for (int d = 0; d < ndim; d++) {
+    if (operand[i].view->ndim > *ndim) *ndim = operand[i].view->ndim;
+  for (int d = 0; d < *ndim; d++) {
     shape[d] = 1;
     for (int i = 0; i < n; i++) {
-      tg_view *v = operand[i]->view;
-      int own = d - (ndim - v->ndim);
+      const tg_view *v = operand[i].view;
+      int own = d - (*ndim - v->ndim);
       if (own < 0 || v->shape[own] == 1 || v->shape[own] == shape[d]) continue;
-      if (shape[d] != 1) {
-        PyObject *a = convert_shape(operand[0]->view), *b = convert_shape(v);
-        if (a && b) PyErr_Format(PyExc_ValueError, "shapes %R and %R do not broadcast", a, b);
-        Py_XDECREF(a);
-        Py_XDECREF(b);
-        return -1;
-      }
+      if (shape[d] != 1) goto fail;
       shape[d] = v->shape[own];
     }
   }
-  return ndim;
+  return TG_OK;
+fail:
+  for (int i = 0; i < n; i++) tg_format_shape(text[i], sizeof text[i], operand[i].view->ndim, operand[i].view->shape);
+  return tg_fail(TG_ERR_VALUE, "shapes %s, %s%s%s can't be broadcast together", text[0], text[1], n > 2 ? ", " : "",
+                 text[2]);
+}
+
+/* op of the operands, as many as it has, in the shape they broadcast to. */
+static PyObject *elementwise(tg_op op, const tg_edge *operand) {
+  tg_edge src[3] = {{0}};
+  tg_node *node = NULL;
+  int64_t shape[TG_MAX_DIMS];
+  int ndim, arity = tg_ops[op].arity;
+  tg_status status = broadcast(operand, arity, &ndim, shape);
+  for (int i = 0; i < arity && !status; i++) {
+    src[i].node = operand[i].node;
+    status = tg_view_expand(operand[i].view, ndim, shape, &src[i].view);
+  }
+  if (!status) status = tg_node_elementwise(op, src, &node);
+  for (int i = 0; i < arity; i++) tg_view_unref(src[i].view);
+  return wrap_node(status, node);
 }
 
 static PyObject *lazybuffer_e(lazybuffer *self, PyObject *const *args, Py_ssize_t nargs) {
   tg_op op;
-  lazybuffer *operand[3] = {self};
-  tg_edge src[3] = {{0}};
-  tg_node *node = NULL;
-  int64_t shape[TG_MAX_DIMS];
+  tg_edge operand[3] = {edge_of(self)};
   if (nargs < 1) return PyErr_Format(PyExc_TypeError, "e(op, *srcs) takes at least 1 argument");
   if (convert_op(args[0], &op)) return NULL;
   tg_op_kind kind = tg_ops[op].kind;
@@ -272,19 +284,44 @@ static PyObject *lazybuffer_e(lazybuffer *self, PyObject *const *args, Py_ssize_
   if (kind != TG_KIND_UNARY && kind != TG_KIND_BINARY && kind != TG_KIND_TERNARY)
     return PyErr_Format(PyExc_NotImplementedError, "%R is not an elementwise operation", args[0]);
   if (nargs != arity) return PyErr_Format(PyExc_TypeError, "%R takes %d operands, not %zd", args[0], arity, nargs);
-  for (int i = 1; i < arity; i++)
-    if (!(operand[i] = checked(args[i]))) return NULL;
-  int ndim = broadcast_shape(operand, arity, shape);
-  if (ndim < 0) return NULL;
-  tg_status status = TG_OK;
-  int made = 0;
-  for (; made < arity && !status; made++) {
-    src[made].node = operand[made]->node;
-    status = tg_view_expand(operand[made]->view, ndim, shape, &src[made].view);
+  for (int i = 1; i < arity; i++) {
+    lazybuffer *other = checked(args[i]);
+    if (!other) return NULL;
+    operand[i] = edge_of(other);
   }
-  if (!status) status = tg_node_elementwise(op, src, &node);
-  for (int i = 0; i < arity; i++) tg_view_unref(src[i].view);
-  return wrap_node(status, node);
+  return elementwise(op, operand);
+}
+
+/* The operators: a or b is a LazyBuffer; the other one is, too, or a number, a constant of its dtype. */
+static PyObject *operator(tg_op op, PyObject *a, PyObject *b) {
+  PyObject *const side[2] = {a, b};
+  int lazy = !lazybuffer_check(a), other = !lazy;
+  tg_edge operand[2];
+  tg_node *number = NULL;
+  if (PyFloat_Check(side[other]) || PyLong_Check(side[other])) {
+    tg_dtype dtype = (tg_dtype)((lazybuffer *)side[lazy])->node->dtype;
+    tg_scalar value = {0};
+    if (convert_scalar(side[other], dtype, &value)) return NULL;
+    tg_status status = tg_node_const(dtype, value, &number);
+    if (status) return engine_raise(status);
+    operand[other] = (tg_edge){number, number->shape};
+  } else {
+    if (!lazybuffer_check(side[other])) Py_RETURN_NOTIMPLEMENTED;
+    operand[other] = edge_of((lazybuffer *)side[other]);
+  }
+  operand[lazy] = edge_of((lazybuffer *)side[lazy]);
+  PyObject *result = elementwise(op, operand);
+  tg_node_unref(number);
+  return result;
+}
+
+static PyObject *lazybuffer_add(PyObject *a, PyObject *b) { return operator(TG_OP_ADD, a, b); }
+static PyObject *lazybuffer_sub(PyObject *a, PyObject *b) { return operator(TG_OP_SUB, a, b); }
+static PyObject *lazybuffer_mul(PyObject *a, PyObject *b) { return operator(TG_OP_MUL, a, b); }
+static PyObject *lazybuffer_div(PyObject *a, PyObject *b) { return operator(TG_OP_DIV, a, b); }
+static PyObject *lazybuffer_neg(lazybuffer *b) {
+  tg_edge operand = edge_of(b);
+  return elementwise(TG_OP_NEG, &operand);
 }
 
 static PyObject *lazybuffer_r(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
@@ -579,6 +616,11 @@ static PyType_Slot type_slots[] = {{Py_tp_doc, "A lazy array: a view over a node
                                    {Py_tp_traverse, lazybuffer_traverse},
                                    {Py_tp_clear, lazybuffer_clear},
                                    {Py_tp_repr, lazybuffer_repr},
+                                   {Py_nb_add, lazybuffer_add},
+                                   {Py_nb_subtract, lazybuffer_sub},
+                                   {Py_nb_multiply, lazybuffer_mul},
+                                   {Py_nb_true_divide, lazybuffer_div},
+                                   {Py_nb_negative, lazybuffer_neg},
                                    {Py_tp_methods, methods},
                                    {Py_tp_getset, attributes},
                                    {Py_tp_members, members},

@@ -1,7 +1,9 @@
-"""Optimisers. A step only describes the new values; all of them are computed together at its end."""
+"""Optimisers. A step only describes the new values, as LazyBuffers; all of them are computed together at its end."""
 from typing import List, Optional
 import numpy as np
 from teenygrad.helpers import dedup, dtypes
+from teenygrad.lazy import LazyBuffer
+from teenygrad.ops import UnaryOps
 from teenygrad.tensor import Tensor
 
 class Optimizer:
@@ -30,10 +32,14 @@ class Optimizer:
   def _state(self) -> List[Tensor]:
     """Zeros of each parameter's shape, float32 or wider."""
     return [Tensor.zeros(*p.shape, dtype=max(p.dtype, dtypes.float32), requires_grad=False) for p in self.params]
-  def _descend(self, p: Tensor, update: Tensor) -> None:
-    """p -= lr update, in p's dtype; lr enters as data, so that another value makes no other graph."""
-    lr = self.lr.reshape(()) if isinstance(self.lr, Tensor) else Tensor(np.array(self.lr, dtype=np.float32))
-    p.assign((p.detach() - lr * update).cast(p.dtype))
+  def _rate(self) -> LazyBuffer:
+    """The learning rate, of shape (). It enters as data, so that another value makes no other graph."""
+    return self.lr.lazydata.reshape(()) if isinstance(self.lr, Tensor) else _data(self.lr)
+  def _descend(self, p: Tensor, x: LazyBuffer) -> None:
+    """p -= x, in p's dtype."""
+    p.assign(Tensor((p.lazydata - x).cast(p.dtype)))
+
+def _data(x: float) -> LazyBuffer: "A number as data of shape ()."; return LazyBuffer.fromCPU(np.array(x, dtype=np.float32))
 
 class SGD(Optimizer):
   """Gradient descent with momentum, Nesterov's if nesterov, and weight decay added to the gradient."""
@@ -44,12 +50,13 @@ class SGD(Optimizer):
 
   def step(self) -> None:
     """Updates the parameters. AssertionError if one has no gradient."""
-    for i, (p, g) in enumerate(zip(self.params, grads := self._grads())):
-      if self.wd: g = g + self.wd * p.detach()
+    grads, lr = self._grads(), self._rate()
+    for i, (p, g) in enumerate(zip(self.params, (g.lazydata for g in grads))):
+      if self.wd: g = g + self.wd * p.lazydata
       if self.momentum:
-        b = self.b[i].assign(self.momentum * self.b[i] + g)
+        self.b[i].lazydata = b = self.momentum * self.b[i].lazydata + g
         g = g + self.momentum * b if self.nesterov else b
-      self._descend(p, g)
+      self._descend(p, lr * g)
     self.realize(self.b + grads)
 
 class LAMB(Optimizer):
@@ -62,18 +69,18 @@ class LAMB(Optimizer):
 
   def step(self) -> None:
     """Updates the parameters. AssertionError if one has no gradient."""
-    grads = self._grads()
-    t = self.t.assign([self.t.item() + 1]).item()
-    scale1, scale2 = (Tensor(np.array(1 / (1 - b ** t), dtype=np.float32)) for b in (self.b1, self.b2))
-    for p, g, m, v in zip(self.params, grads, self.m, self.v):
-      m.assign(self.b1 * m + (1 - self.b1) * g)
-      v.assign(self.b2 * v + (1 - self.b2) * g * g)
-      step = (m * scale1) / ((v * scale2).sqrt() + self.eps)
-      if self.wd: step = step + self.wd * p.detach()
+    grads, lr = self._grads(), self._rate()
+    self.t.assign([t := self.t.item() + 1])
+    scale1, scale2 = (_data(1 / (1 - b ** t)) for b in (self.b1, self.b2))
+    for p, m, v, g in zip(self.params, self.m, self.v, (g.lazydata for g in grads)):
+      m.lazydata = self.b1 * m.lazydata + (1 - self.b1) * g
+      v.lazydata = self.b2 * v.lazydata + (1 - self.b2) * g * g
+      step = m.lazydata * scale1 / ((v.lazydata * scale2).e(UnaryOps.SQRT) + self.eps)
+      if self.wd: step = step + self.wd * p.lazydata
       if not self.adam:
-        norm, size = p.detach().square().sum().sqrt(), step.square().sum().sqrt()
-        step = step * ((norm > 0) * (size > 0)).where(norm / size, 1.0)
-      self._descend(p, step)
+        norm, size = (Tensor(x).square().sum().sqrt() for x in (p.lazydata, step))
+        step = step * ((norm > 0) * (size > 0)).where(norm / size, 1.0).lazydata
+      self._descend(p, lr * step)
     self.realize([self.t] + self.m + self.v + grads)
 
 def Adam(params: List[Tensor], lr=0.001, b1=0.9, b2=0.999, eps=1e-8) -> LAMB:
