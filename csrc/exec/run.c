@@ -30,6 +30,7 @@
 
 #define MIN_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
 #define MAX_LEVELS 48
+#define ROWS_AT_ONCE 32
 #define FOLD_RUN 32 /* blocks a column accumulates before its sum moves up a level */
 
 /* a * b * c of non-negative numbers, cut at INT64_MAX: a cost, not a size. */
@@ -42,7 +43,7 @@ static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
 /* Points a task covers: a multiple of `unit`, worth the hand-over, leaving several tasks a worker. */
 static int64_t task_points(int64_t points, int64_t unit, int64_t cost) {
   int64_t least = tg_ceil_div(tg_ceil_div(MIN_TASK_COST, cost), unit) * unit;
-  int64_t share = tg_ceil_div(tg_ceil_div(points, (int64_t)tg_pool_size() * 4), unit) * unit;
+  int64_t share = tg_ceil_div(tg_ceil_div(points, (int64_t)tg_pool_size() * 16), unit) * unit;
   return share > least ? share : least;
 }
 
@@ -114,7 +115,7 @@ typedef struct reduce_job {
   const tg_kernel *kernel;
   void *const *slots;
   const tg_vm *body, *epilogue;
-  tgk_fold_fn fold;      /* a block into one element */
+  tgk_fold_fn fold;      /* rows into one element each */
   tgk_binary_fn combine; /* element by element */
   size_t itemsize;       /* of the accumulator */
   uint64_t identity;     /* bytes of the identity element */
@@ -128,32 +129,27 @@ typedef struct reduce_job {
 
 /* Partials waiting at each level, `width` accumulators each. */
 typedef struct counter {
-  const reduce_job *job;
-  char *level[MAX_LEVELS];
+  tgk_binary_fn combine;
+  char *levels;
+  size_t bytes; /* of a level */
   int64_t width;
   uint64_t count;
 } counter;
 
 /* The block in which the next partial is to be put: level of the lowest zero bit. */
-static char *counter_next(counter *c) {
-  int level = 0;
-  while (c->count >> level & 1) level++;
-  return c->level[level];
-}
+static char *counter_next(const counter *c) { return c->levels + (size_t)__builtin_ctzll(~c->count) * c->bytes; }
 
 /* The block from counter_next is full: carries move up. */
 static void counter_add(counter *c) {
-  int top = 0;
-  while (c->count >> top & 1) top++;
-  for (int level = 0; level < top; level++)
-    c->job->combine(c->level[top], c->level[level], c->level[top], (size_t)c->width);
+  char *top = counter_next(c);
+  for (char *level = c->levels; level < top; level += c->bytes) c->combine(top, level, top, (size_t)c->width);
   c->count++;
 }
 
 /* Adds what waits, lowest level first, into `to`, which holds the identity. */
-static void counter_finish(counter *c, char *to) {
-  for (int level = 0; level < MAX_LEVELS; level++)
-    if (c->count >> level & 1) c->job->combine(to, c->level[level], to, (size_t)c->width);
+static void counter_finish(const counter *c, char *to) {
+  for (uint64_t rest = c->count; rest; rest &= rest - 1)
+    c->combine(to, c->levels + (size_t)__builtin_ctzll(rest) * c->bytes, to, (size_t)c->width);
 }
 
 static int level_count(int64_t blocks) {
@@ -166,6 +162,18 @@ static void fill_identity(const reduce_job *job, char *to, int64_t n) {
   tgk.strided[tg_log2_itemsize(job->kernel->reduced)](to, &job->identity, 0, (size_t)n);
 }
 
+/* Rows that lie in memory as they stand, so that nothing has to be computed or cut: many at a time. */
+static void reduce_stored_rows(const reduce_job *job, char *scratch, int64_t *idx, int64_t n, int64_t r0, int64_t r1,
+                               char *acc) {
+  const void *row[ROWS_AT_ONCE];
+  for (int64_t i = 0, count; i < n; i += count) {
+    count = tg_min(ROWS_AT_ONCE, n - i);
+    for (int64_t j = 0; j < count; j++, advance(job->kernel->shape, job->kernel->nout, idx))
+      row[j] = tg_vm_eval(job->body, scratch, job->slots, idx, r0, r1 - r0, NULL);
+    job->fold(acc + (size_t)i * job->itemsize, row, (size_t)count, (size_t)(r1 - r0));
+  }
+}
+
 /* Rows: outputs [first, first + n), reduced points [r0, r1), into acc. */
 static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int64_t n, int64_t r0, int64_t r1,
                         char *acc) {
@@ -174,15 +182,18 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
   tg_element small[MAX_LEVELS];
   tg_unflatten(first, k->shape, k->nout, idx);
   fill_identity(job, acc, n);
+  if (tg_vm_span(job->body) > TG_BLOCK) {
+    reduce_stored_rows(job, scratch, idx, n, r0, r1, acc);
+    return;
+  }
   for (int64_t i = 0; i < n; i++, advance(k->shape, k->nout, idx)) {
-    counter c = {.job = job, .width = 1};
-    for (int level = 0; level < MAX_LEVELS; level++) c.level[level] = (char *)&small[level];
+    counter c = {job->combine, (char *)small, sizeof *small, 1, 0};
     for (int64_t r = r0; r < r1; r += TG_BLOCK) {
       int64_t count = tg_min(TG_BLOCK, r1 - r);
       const void *block = tg_vm_eval(job->body, scratch, job->slots, idx, r, count, NULL);
       char *to = counter_next(&c);
       memcpy(to, &job->identity, job->itemsize);
-      job->fold(to, block, (size_t)count);
+      job->fold(to, &block, 1, (size_t)count);
       counter_add(&c);
     }
     counter_finish(&c, acc + (size_t)i * job->itemsize);
@@ -194,9 +205,7 @@ static void reduce_columns(const reduce_job *job, char *scratch, char *levels, i
                            int64_t r1, char *acc) {
   const tg_kernel *k = job->kernel;
   int64_t idx[TG_MAX_DIMS];
-  counter c = {.job = job, .width = n};
-  for (int level = 0; level < level_count(tg_ceil_div(job->chunk, FOLD_RUN)); level++)
-    c.level[level] = levels + (size_t)level * job->block_bytes;
+  counter c = {job->combine, levels, job->block_bytes, n, 0};
   fill_identity(job, acc, n);
   if (r0 >= r1) return; /* an empty reduction */
   tg_unflatten(r0, k->shape + k->nout, k->nred, idx);

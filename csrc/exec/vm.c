@@ -180,6 +180,13 @@ void tg_vm_free(tg_vm *vm) {
   tg_free(vm);
 }
 
+int64_t tg_vm_span(const tg_vm *vm) {
+  const step *s = &vm->steps[0];
+  bool in_memory = vm->program->ninstr == 1 && s->instr->code == TG_I_LOAD && !s->cast &&
+                   s->walk.kind == TG_WALK_DENSE && !s->walk.view->nbound;
+  return in_memory ? INT64_MAX : TG_BLOCK;
+}
+
 int64_t tg_vm_cost(const tg_vm *vm) { return vm->cost + 1; }
 
 /* ---- running ---- */

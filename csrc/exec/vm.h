@@ -22,7 +22,10 @@ void tg_vm_free(tg_vm *vm); /* NULL-safe */
 size_t tg_vm_scratch_size(const tg_vm *vm);
 void tg_vm_prepare(const tg_vm *vm, void *scratch);
 
-/* Evaluates points [start, start + n), n <= TG_BLOCK, with the leading dims at fixed[].
+/* How many points an evaluation may cover: TG_BLOCK, or any number where all it does is point into memory. */
+int64_t tg_vm_span(const tg_vm *vm);
+
+/* Evaluates points [start, start + n), n <= tg_vm_span, with the leading dims at fixed[].
  * slots: the kernel's buffers. acc: n elements of the reduce result (epilogues), else NULL.
  * Returns n elements of the last instruction's computed dtype: in `scratch`, in memory, or `acc`.
  * The result may be overwritten by the caller until the next call only if it is not in memory. */

@@ -23,8 +23,8 @@
 typedef void (*tgk_unary_fn)(void *dst, const void *a, size_t n);
 typedef void (*tgk_binary_fn)(void *dst, const void *a, const void *b, size_t n);
 typedef void (*tgk_where_fn)(void *dst, const void *cond, const void *a, const void *b, size_t n);
-/* *acc = *acc (+) a[0] (+) ... (+) a[n-1] in a fixed order that depends on n alone. */
-typedef void (*tgk_fold_fn)(void *acc, const void *a, size_t n);
+/* acc[i] = acc[i] (+) rows[i][0] (+) ... (+) rows[i][n-1] for i < count, in a fixed order that depends on n alone. */
+typedef void (*tgk_fold_fn)(void *acc, const void *const *rows, size_t count, size_t n);
 /* dst[i] = src[i * step], step in elements, may be negative or 0. */
 typedef void (*tgk_strided_fn)(void *dst, const void *src, int64_t step, size_t n);
 /* Uniform numbers in [0, 1) from a counter-based generator: element i is a function of key and
