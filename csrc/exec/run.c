@@ -31,7 +31,8 @@
 #define MIN_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
 #define MAX_LEVELS 48
 #define ROWS_AT_ONCE 32
-#define FOLD_RUN 32 /* blocks a column accumulates before its sum moves up a level */
+#define COLUMN_TILE (4 * TG_BLOCK) /* outputs: memory is read in long runs, and their sums still fit L1 */
+#define FOLD_RUN 32                /* blocks a column accumulates before its sum moves up a level */
 
 /* a * b * c of non-negative numbers, cut at INT64_MAX: a cost, not a size. */
 static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
@@ -121,11 +122,16 @@ typedef struct reduce_job {
   uint64_t identity;     /* bytes of the identity element */
   int64_t nout, nred;    /* sizes */
   int64_t chunk, nchunk; /* reduced points a chunk covers; > 1 chunk: partials are stored */
-  int64_t per_task;      /* outputs a task covers, at most TG_BLOCK */
+  int64_t tile;          /* outputs that are accumulated side by side */
+  int64_t per_task;      /* outputs a task covers: whole tiles, unless it has but one */
+  int64_t at_once;       /* columns: reduced points an evaluation covers, > 1 only if a tile is all outputs */
   char *partial;         /* [nchunk][nout] accumulators */
   workspace scratch;
-  size_t body_bytes, epilogue_bytes, block_bytes;
+  size_t body_bytes, epilogue_bytes, tile_bytes;
 } reduce_job;
+
+/* Columns so few that an evaluation covers several points of the reduced dims: then no dim is fixed. */
+static bool sweeps_all(const reduce_job *job) { return job->nout <= TG_BLOCK / 2; }
 
 /* Partials waiting at each level, `width` accumulators each. */
 typedef struct counter {
@@ -200,20 +206,38 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
   }
 }
 
-/* Columns: the same outputs as blocks; `levels` has room for the counter's blocks. */
+/* Adds the points [r, r + count) of the reduced dims to the tile `to`; idx is the first of them, if there is but one. */
+static void add_columns(const reduce_job *job, char *scratch, const int64_t *idx, int64_t first, int64_t n, int64_t r,
+                        int64_t count, char *to) {
+  if (job->at_once > 1) { /* nothing is fixed: the out dims are swept again and again */
+    const char *rows = tg_vm_eval(job->body, scratch, job->slots, idx, r * n, count * n, NULL);
+    for (int64_t i = 0; i < count; i++) job->combine(to, to, rows + (size_t)(i * n) * job->itemsize, (size_t)n);
+    return;
+  }
+  int64_t span = tg_vm_span(job->body);
+  for (int64_t at = 0, width; at < n; at += width) {
+    width = tg_min(span, n - at);
+    char *part = to + (size_t)at * job->itemsize;
+    job->combine(part, part, tg_vm_eval(job->body, scratch, job->slots, idx, first + at, width, NULL), (size_t)width);
+  }
+}
+
+/* Columns: the same outputs as a tile; `levels` has room for the counter's tiles. */
 static void reduce_columns(const reduce_job *job, char *scratch, char *levels, int64_t first, int64_t n, int64_t r0,
                            int64_t r1, char *acc) {
   const tg_kernel *k = job->kernel;
   int64_t idx[TG_MAX_DIMS];
-  counter c = {job->combine, levels, job->block_bytes, n, 0};
+  counter c = {job->combine, levels, job->tile_bytes, n, 0};
   fill_identity(job, acc, n);
   if (r0 >= r1) return; /* an empty reduction */
   tg_unflatten(r0, k->shape + k->nout, k->nred, idx);
-  for (int64_t r = r0; r < r1;) {
+  for (int64_t r = r0, count; r < r1;) {
     char *to = counter_next(&c);
     fill_identity(job, to, n);
-    for (int64_t stop = tg_min(r + FOLD_RUN, r1); r < stop; r++, advance(k->shape + k->nout, k->nred, idx))
-      job->combine(to, to, tg_vm_eval(job->body, scratch, job->slots, idx, first, n, NULL), (size_t)n);
+    for (int64_t stop = tg_min(r + FOLD_RUN, r1); r < stop; r += count, advance(k->shape + k->nout, k->nred, idx)) {
+      count = tg_min(job->at_once, stop - r);
+      add_columns(job, scratch, idx, first, n, r, count, to);
+    }
     counter_add(&c);
   }
   counter_finish(&c, acc);
@@ -222,25 +246,28 @@ static void reduce_columns(const reduce_job *job, char *scratch, char *levels, i
 static void finish_outputs(const reduce_job *job, char *scratch, int64_t first, int64_t n, const char *acc) {
   const tg_access *out = &job->kernel->out;
   int64_t none = 0;
-  tg_vm_eval_into(job->epilogue, scratch, job->slots, &none, first, n, acc, out->dtype,
-                  (char *)job->slots[out->slot] + (size_t)first * tg_itemsize(out->dtype));
+  for (int64_t at = 0; at < n; at += TG_BLOCK)
+    tg_vm_eval_into(job->epilogue, scratch, job->slots, &none, first + at, tg_min(TG_BLOCK, n - at),
+                    acc + (size_t)at * job->itemsize, out->dtype,
+                    (char *)job->slots[out->slot] + (size_t)(first + at) * tg_itemsize(out->dtype));
 }
 
 /* A worker's memory: | body scratch | epilogue scratch | accumulators | levels ... | */
 static tg_status reduce_task(void *context, int64_t task, int worker) {
   const reduce_job *job = context;
   char *body = workspace_of(&job->scratch, worker), *epilogue = body + job->body_bytes;
-  char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->block_bytes;
+  char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->tile_bytes;
   int64_t first = task / job->nchunk * job->per_task, chunk = task % job->nchunk;
-  int64_t n = tg_min(job->per_task, job->nout - first);
+  int64_t stop = tg_min(first + job->per_task, job->nout);
   int64_t r0 = chunk * job->chunk, r1 = tg_min(r0 + job->chunk, job->nred);
-  if (job->partial) acc = job->partial + (size_t)(chunk * job->nout + first) * job->itemsize;
   tg_vm_prepare(job->body, body);
-  if (job->kernel->reduced_first) reduce_columns(job, body, levels, first, n, r0, r1, acc);
-  else reduce_rows(job, body, first, n, r0, r1, acc);
-  if (!job->partial) {
-    tg_vm_prepare(job->epilogue, epilogue);
-    finish_outputs(job, epilogue, first, n, acc);
+  tg_vm_prepare(job->epilogue, epilogue);
+  for (int64_t n; first < stop; first += n) {
+    n = tg_min(job->tile, stop - first);
+    if (job->partial) acc = job->partial + (size_t)(chunk * job->nout + first) * job->itemsize;
+    if (job->kernel->reduced_first) reduce_columns(job, body, levels, first, n, r0, r1, acc);
+    else reduce_rows(job, body, first, n, r0, r1, acc);
+    if (!job->partial) finish_outputs(job, epilogue, first, n, acc);
   }
   return TG_OK;
 }
@@ -260,25 +287,23 @@ static tg_status combine_task(void *context, int64_t task, int worker) {
   return TG_OK;
 }
 
-/* How many outputs a task covers and how the reduced dims are cut. By the shape alone, but for
- * the number of outputs a row task covers, which does not touch the order of summation. */
+/* How the outputs and the reduced dims are cut. By the shape alone, but for the number of outputs a task covers, which
+ * does not touch the order of summation. */
 static void split_reduce(reduce_job *job, int64_t cost) {
+  bool columns = job->kernel->reduced_first;
   int64_t want = total_cost(job->nout, job->nred, cost) / (MIN_TASK_COST * 4); /* tasks worth having */
   if (want > 64) want = 64;
-  job->per_task = tg_min(job->nout, TG_BLOCK);
-  int64_t blocks = tg_ceil_div(job->nout, job->per_task);
-  if (!job->kernel->reduced_first) {
-    int64_t rows = task_points(job->nout, 1, tg_max(1, total_cost(1, job->nred, cost)));
-    job->per_task = tg_min(job->per_task, rows);
-    blocks = job->nout;
-  }
+  job->tile = tg_min(job->nout, columns ? COLUMN_TILE : TG_BLOCK);
+  job->at_once = columns && sweeps_all(job) ? TG_BLOCK / job->nout : 1;
+  int64_t blocks = columns ? tg_ceil_div(job->nout, job->tile) : job->nout;
   job->nchunk = 1;
   job->chunk = job->nred;
   if (blocks < want && blocks < 16 && job->nred > 4 * FOLD_RUN) {
-    int64_t unit = job->kernel->reduced_first ? FOLD_RUN : TG_BLOCK;
+    int64_t unit = columns ? FOLD_RUN : TG_BLOCK;
     job->chunk = tg_ceil_div(tg_ceil_div(job->nred, tg_ceil_div(want, blocks)), unit) * unit;
     job->nchunk = tg_ceil_div(job->nred, job->chunk);
   }
+  job->per_task = task_points(job->nout, columns ? job->tile : 1, tg_max(1, total_cost(1, job->chunk, cost)));
 }
 
 static uint64_t identity_of(tg_op op, tg_dtype dtype) {
@@ -299,7 +324,7 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   size_t partial_bytes = 0;
   job.nred = tg_product(k->shape + k->nout, k->nred);
   if (!job.nout) return TG_OK;
-  tg_status status = tg_vm_compile(&k->body, k->reduced_first ? k->nred : k->nout, &body);
+  tg_status status = tg_vm_compile(&k->body, !k->reduced_first ? k->nout : sweeps_all(&job) ? 0 : k->nred, &body);
   if (!status) status = tg_vm_compile(&k->epilogue, 0, &epilogue);
   if (status) goto done;
   job.body = body;
@@ -311,10 +336,10 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   split_reduce(&job, tg_vm_cost(body));
   job.body_bytes = aligned(tg_vm_scratch_size(body));
   job.epilogue_bytes = aligned(tg_vm_scratch_size(epilogue));
-  job.block_bytes = aligned(TG_BLOCK * job.itemsize);
+  job.tile_bytes = aligned((size_t)job.tile * job.itemsize);
   int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
   if ((status = workspace_init(&job.scratch,
-                               job.body_bytes + job.epilogue_bytes + job.block_bytes * (size_t)(levels + 1))))
+                               job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1))))
     goto done;
   if (job.nchunk > 1) {
     partial_bytes = (size_t)(job.nchunk * job.nout) * job.itemsize;
