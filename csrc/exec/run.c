@@ -18,6 +18,7 @@
  * Owns: nothing between calls. Caller: the schedule's runner. */
 #include "exec/run.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -26,6 +27,7 @@
 #include "exec/contract.h"
 #include "exec/sequence.h"
 #include "exec/vm.h"
+#include "exec/walk.h"
 #include "kernels/kernels.h"
 
 #define MIN_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
@@ -55,6 +57,8 @@ static void advance(const int64_t *shape, int n, int64_t *idx) {
   }
 }
 
+static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
+
 /* Scratch memory of every worker, made before the loop starts so that tasks can't fail. */
 typedef struct workspace {
   char *memory;
@@ -62,7 +66,7 @@ typedef struct workspace {
 } workspace;
 
 static tg_status workspace_init(workspace *w, size_t each) {
-  w->each = (each + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
+  w->each = aligned(each);
   w->total = w->each * (size_t)tg_pool_size();
   w->memory = tg_block_alloc(w->total);
   return w->memory ? TG_OK : tg_fail_memory(w->total);
@@ -76,6 +80,9 @@ typedef struct map_job {
   const tg_kernel *kernel;
   void *const *slots;
   const tg_vm *vm;
+  tg_walk out; /* of a map in tiles */
+  bool tiled;
+  size_t vm_bytes; /* of a worker: | vm | a converted block, in tiles | */
   workspace scratch;
   int64_t points, per_task;
 } map_job;
@@ -84,28 +91,70 @@ static tg_status map_task(void *context, int64_t task, int worker) {
   const map_job *job = context;
   const tg_access *out = &job->kernel->out;
   size_t itemsize = tg_itemsize(out->dtype);
-  char *scratch = workspace_of(&job->scratch, worker);
+  char *scratch = workspace_of(&job->scratch, worker), *converted = scratch + job->vm_bytes;
+  char *memory = job->slots[out->slot];
   int64_t none = 0, stop = tg_min((task + 1) * job->per_task, job->points);
   tg_vm_prepare(job->vm, scratch);
-  for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK)
-    tg_vm_eval_into(job->vm, scratch, job->slots, &none, start, tg_min(TG_BLOCK, stop - start), NULL, out->dtype,
-                    (char *)job->slots[out->slot] + (size_t)start * itemsize);
+  for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK) {
+    int64_t n = tg_min(TG_BLOCK, stop - start);
+    tg_vm_eval_into(job->vm, scratch, job->slots, &none, start, n, NULL, out->dtype,
+                    job->tiled ? converted : memory + (size_t)start * itemsize);
+    if (job->tiled) tg_walk_write(&job->out, memory, NULL, start, n, converted);
+  }
   return TG_OK;
+}
+
+#define MIN_TILED_POINTS (1 << 16) /* what is smaller fits the cache anyway */
+#define MIN_ACROSS 24              /* tiles overhang shorter dims too far */
+#define MIN_ALONG 48
+
+/* Most of what a map loads may be dense along another dim than the one that it writes along, so that each element of a
+ * block is in another line. Finds that dim. */
+static bool wants_tiles(const tg_kernel *k, tg_tiling *t) {
+  double across[TG_MAX_DIMS] = {0}, along = 0;
+  if (k->nout > TG_MAX_DIMS - 2 || tg_product(k->shape, k->nout) < MIN_TILED_POINTS) return false;
+  t->along = k->nout - 1;
+  while (k->shape[t->along] == 1) t->along--;
+  for (int i = 0; i < k->body.naccess; i++) {
+    const tg_view *v = k->body.access[i].view;
+    if (!v) continue;
+    if (v->below) return false;
+    double elements = 1;
+    int dense = t->along;
+    for (int d = 0; d < v->ndim; d++) {
+      if (!v->stride[d]) continue;
+      elements *= (double)v->shape[d];
+      if (v->shape[d] > 1 && (!v->stride[dense] || llabs(v->stride[d]) < llabs(v->stride[dense]))) dense = d;
+    }
+    if (dense == t->along) along += elements;
+    else if (v->stride[t->along] && k->shape[dense] >= MIN_ACROSS) across[dense] += elements;
+  }
+  t->across = 0;
+  for (int d = 1; d < t->along; d++)
+    if (across[d] > across[t->across]) t->across = d;
+  return across[t->across] > along / 4 && k->shape[t->along] >= MIN_ALONG;
 }
 
 static tg_status run_map(const tg_kernel *k, void *const *slots) {
   tg_vm *vm = NULL;
+  tg_tiling tiling;
   map_job job = {.kernel = k, .slots = slots, .points = tg_product(k->shape, k->nout)};
   if (!job.points) return TG_OK;
-  tg_status status = tg_vm_compile(&k->body, 0, &vm);
-  if (status) return status;
+  job.tiled = wants_tiles(k, &tiling);
+  tg_status status = job.tiled ? tg_vm_compile_tiled(&k->body, &tiling, &vm) : tg_vm_compile(&k->body, 0, &vm);
+  if (!status && job.tiled) status = tg_walk_init_tiled(&job.out, k->out.view, &tiling, k->out.dtype);
+  if (status) goto done;
+  if (job.tiled) job.points = tg_product(job.out.shape, job.out.nswept);
   job.vm = vm;
-  if ((status = workspace_init(&job.scratch, tg_vm_scratch_size(vm)))) goto done;
+  job.vm_bytes = aligned(tg_vm_scratch_size(vm));
+  if ((status = workspace_init(&job.scratch, job.vm_bytes + (job.tiled ? TG_BLOCK * sizeof(tg_element) : 0))))
+    goto done;
   job.per_task = task_points(job.points, TG_BLOCK, tg_vm_cost(vm));
   status = tg_pool_run(map_task, &job, tg_ceil_div(job.points, job.per_task));
   if (!status) status = tg_vm_status(vm);
 done:
   tg_block_free(job.scratch.memory, job.scratch.total);
+  tg_walk_clear(&job.out);
   tg_vm_free(vm);
   return status;
 }
@@ -314,8 +363,6 @@ static uint64_t identity_of(tg_op op, tg_dtype dtype) {
   if (op == TG_OP_REDUCE_MAX) tg_scalar_store(dtype, lowest[dtype], &bytes);
   return bytes;
 }
-
-static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
 
 static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   tg_vm *body = NULL, *epilogue = NULL;

@@ -7,6 +7,7 @@
 #define TG_EXEC_VM_H
 
 #include <stddef.h>
+#include "exec/walk.h"
 #include "sched/kernel.h"
 
 #define TG_BLOCK 1024 /* elements; 4 KiB of float32: a dozen registers fit L1 */
@@ -15,6 +16,8 @@ typedef struct tg_vm tg_vm;
 
 /* The program is borrowed and must outlive the vm. nfixed leading dims of its ndim are fixed. */
 tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) TG_MUST_CHECK;
+/* The same with no dims fixed, swept in tiles (tg_walk_init_tiled), which the vm needs to compile only. */
+tg_status tg_vm_compile_tiled(const tg_program *program, const tg_tiling *tiling, tg_vm **out) TG_MUST_CHECK;
 void tg_vm_free(tg_vm *vm); /* NULL-safe */
 
 /* Bytes of register memory a worker needs, aligned to TG_ALIGN by the caller (tg_block_alloc),
