@@ -351,6 +351,53 @@ def test_error_of_sums_grows_with_the_logarithm(name, eps, isa):
     for x, g in zip(rows[:4], got):
       assert abs(math.fsum(x) - float(g)) <= (32 + 2*math.log2(len(x)))*eps*np.abs(x).sum(dtype=np.float64)
 
+@pytest.mark.parametrize("name", ["int32", "float16", "float32", "float64"])
+def test_sums_of_rows_and_columns_of_every_length(name, isa):
+  """Whole numbers, exact in float16 as well: rows that lie in memory, those that don't, few columns and many."""
+  rng = np.random.default_rng(20)
+  for shape in [(3, n) for n in SIZES] + [(n, 3) for n in SIZES] + [(50, 5000), (70, 4097), (200, 64), (1000, 511), (300, 512), (300, 513), (40, 2000)]:
+    a = rng.integers(-1, 2, shape).astype(name)
+    for axis, new in ((1, (shape[0], 1)), (0, (1, shape[1]))):
+      want = a.sum(axis, keepdims=True, dtype=a.dtype)
+      lb = LazyBuffer(a)
+      equal(value(lb.r(ReduceOps.SUM, new)), want, (shape, axis))
+      equal(value(lb.e(BinaryOps.MUL, lb.const(-1)).r(ReduceOps.SUM, new)), -want, (shape, axis))
+      if 0 not in shape: equal(value(lb.stride([-1, -1]).r(ReduceOps.MAX, new)), a[::-1, ::-1].max(axis, keepdims=True), (shape, axis))
+
+@pytest.mark.parametrize("name", ["uint8", "float16", "float32", "int64"])
+def test_maps_across_memory(name, isa):
+  """Copies and sums of what lies along another axis than the result, whose sizes fit tiles or do not."""
+  rng = np.random.default_rng(21)
+  for shape, order in (((256, 320), (1, 0)), ((70, 1021), (1, 0)), ((1021, 65), (1, 0)), ((5, 130, 111), (0, 2, 1)), ((66, 20, 70), (2, 1, 0)),
+                       ((3, 64, 20, 30), (0, 2, 3, 1)), ((1, 300, 1, 300), (3, 2, 1, 0))):
+    a = rng.integers(0, 100, shape).astype(name)
+    lb, v = LazyBuffer(a).permute(order), a.transpose(order)
+    _engine.set_threads(rng.integers(1, 4).item())
+    equal(value(lb.contiguous()), v, shape)
+    b = rng.integers(0, 100, v.shape).astype(name)
+    equal(value(lb.e(BinaryOps.ADD, LazyBuffer(b)).cast(dtypes.float32)), (v+b).astype(np.float32), shape)
+    equal(value(lb.stride([-1]*v.ndim).contiguous()), np.flip(v), shape)
+    pad = [(1, 2)] * v.ndim
+    equal(value(lb.pad(pad).e(BinaryOps.MUL, lb.pad(pad))), np.pad(v*v, pad), shape)
+    flat = LazyBuffer.arange(a.size, dtypes.int32).reshape(shape).permute(order)
+    equal(value(flat.pad(pad).e(BinaryOps.ADD, lb.pad(pad).cast(dtypes.int32))),
+          np.pad(np.arange(a.size, dtype=np.int32).reshape(shape).transpose(order) + v.astype(np.int32), pad), shape)
+
+@pytest.mark.parametrize("name", ["int8", "int16", "float32", "float64"])
+def test_views_of_two_levels(name, isa):
+  """What no single affine map leads to: elements repeated along an axis that is then cut, padded, turned, stepped through."""
+  rng = np.random.default_rng(22)
+  for (h, w), (y, x) in itertools.product(((1, 1), (7, 5), (40, 33)), ((1, 2), (2, 2), (3, 1), (2, 5))):
+    a = rng.integers(-99, 99, (3, h, w)).astype(name)
+    lb = LazyBuffer(a).reshape((3, h, 1, w, 1)).expand((3, h, y, w, x)).reshape((3, h*y, w*x))
+    v = a.repeat(y, 1).repeat(x, 2)
+    equal(value(lb.contiguous()), v)
+    equal(value(lb.permute((2, 0, 1)).contiguous()), v.transpose(2, 0, 1))
+    equal(value(lb.stride([1, -1, 2]).contiguous()), v[:, ::-1, ::2])
+    equal(value(lb.pad([(1, 0), (2, 1), (0, 3)]).e(UnaryOps.NEG)), -np.pad(v, ((1, 0), (2, 1), (0, 3))))
+    equal(value(lb.reshape((3*h*y, 1, w*x)).expand((3*h*y, 2, w*x)).reshape((6*h*y, w*x)).contiguous()), v.reshape(-1, w*x).repeat(2, 0))
+    equal(value(lb.shrink(((0, 3), (0, h*y), (0, 1))).expand((3, h*y, 9)).contiguous()), np.broadcast_to(v[:, :, :1], (3, h*y, 9)))
+
 # ---- creation ----
 
 def test_random_numbers():

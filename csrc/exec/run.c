@@ -18,6 +18,7 @@
  * Owns: nothing between calls. Caller: the schedule's runner. */
 #include "exec/run.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -28,11 +29,14 @@
 #include "exec/rows.h"
 #include "exec/sequence.h"
 #include "exec/vm.h"
+#include "exec/walk.h"
 #include "kernels/kernels.h"
 
 #define MIN_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
 #define MAX_LEVELS 48
-#define FOLD_RUN 32 /* blocks a column accumulates before its sum moves up a level */
+#define ROWS_AT_ONCE 32
+#define COLUMN_TILE (4 * TG_BLOCK) /* outputs: memory is read in long runs, and their sums still fit L1 */
+#define FOLD_RUN 32                /* blocks a column accumulates before its sum moves up a level */
 
 /* a * b * c of non-negative numbers, cut at INT64_MAX: a cost, not a size. */
 static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
@@ -44,7 +48,7 @@ static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
 /* Points a task covers: a multiple of `unit`, worth the hand-over, leaving several tasks a worker. */
 static int64_t task_points(int64_t points, int64_t unit, int64_t cost) {
   int64_t least = tg_ceil_div(tg_ceil_div(MIN_TASK_COST, cost), unit) * unit;
-  int64_t share = tg_ceil_div(tg_ceil_div(points, (int64_t)tg_pool_size() * 4), unit) * unit;
+  int64_t share = tg_ceil_div(tg_ceil_div(points, (int64_t)tg_pool_size() * 16), unit) * unit;
   return share > least ? share : least;
 }
 
@@ -55,6 +59,8 @@ static void advance(const int64_t *shape, int n, int64_t *idx) {
   }
 }
 
+static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
+
 /* Scratch memory of every worker, made before the loop starts so that tasks can't fail. */
 typedef struct workspace {
   char *memory;
@@ -62,7 +68,7 @@ typedef struct workspace {
 } workspace;
 
 static tg_status workspace_init(workspace *w, size_t each) {
-  w->each = (each + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
+  w->each = aligned(each);
   w->total = w->each * (size_t)tg_pool_size();
   w->memory = tg_block_alloc(w->total);
   return w->memory ? TG_OK : tg_fail_memory(w->total);
@@ -89,12 +95,58 @@ static tg_status map_task(void *context, int64_t task, int worker) {
   return TG_OK;
 }
 
+#define MIN_TILED_POINTS (1 << 16) /* what is smaller fits the cache anyway */
+#define MIN_ACROSS 24              /* tiles overhang shorter dims too far */
+#define MIN_ALONG 48
+
+/* Most of what a map loads may be dense along another dim than the one that it writes along, so that each element of a
+ * block is in another line. Finds that dim. */
+static bool wants_tiles(const tg_kernel *k, tg_tiling *t) {
+  double across[TG_MAX_DIMS] = {0}, along = 0;
+  if (k->nout > TG_MAX_DIMS - 2 || tg_product(k->shape, k->nout) < MIN_TILED_POINTS) return false;
+  t->along = k->nout - 1;
+  while (k->shape[t->along] == 1) t->along--;
+  for (int i = 0; i < k->body.ninstr; i++) {
+    const tg_instr *in = &k->body.instr[i];
+    if (in->code != TG_I_LOAD && in->code != TG_I_POSITION && in->code != TG_I_VALID) continue;
+    const tg_view *v = k->body.access[in->arg].view;
+    if (v->below) return false;
+    double elements = 1;
+    int dense = t->along;
+    for (int d = 0; d < v->ndim; d++) {
+      if (!v->stride[d]) continue;
+      elements *= (double)v->shape[d];
+      if (v->shape[d] > 1 && (!v->stride[dense] || llabs(v->stride[d]) < llabs(v->stride[dense]))) dense = d;
+    }
+    if (dense == t->along) along += elements;
+    else if (v->stride[t->along] && k->shape[dense] >= MIN_ACROSS) across[dense] += elements;
+  }
+  t->across = 0;
+  for (int d = 1; d < t->along; d++)
+    if (across[d] > across[t->across]) t->across = d;
+  return across[t->across] > along / 4 && k->shape[t->along] >= MIN_ALONG;
+}
+
+/* Points of a map in tiles, those counted that overhang. */
+static tg_status tiled_points(const tg_kernel *k, const tg_tiling *tiling, int64_t *points) {
+  tg_walk walk;
+  const tg_access *store = &k->body.access[k->body.instr[k->body.ninstr - 1].arg]; /* the last instruction is one */
+  tg_status status = tg_walk_init_tiled(&walk, store->view, tiling, store->dtype);
+  if (status) return status;
+  *points = tg_product(walk.shape, walk.nswept);
+  tg_walk_clear(&walk);
+  return TG_OK;
+}
+
 static tg_status run_map(const tg_kernel *k, void *const *slots) {
   tg_vm *vm = NULL;
+  tg_tiling tiling;
   map_job job = {.slots = slots, .points = tg_product(k->shape, k->nout)};
   if (!job.points) return TG_OK;
-  tg_status status = tg_vm_compile(&k->body, 0, &vm);
-  if (status) return status;
+  bool tiled = wants_tiles(k, &tiling);
+  tg_status status = tiled ? tg_vm_compile_tiled(&k->body, &tiling, &vm) : tg_vm_compile(&k->body, 0, &vm);
+  if (!status && tiled) status = tiled_points(k, &tiling, &job.points);
+  if (status) goto done;
   job.vm = vm;
   if ((status = workspace_init(&job.scratch, tg_vm_scratch_size(vm)))) goto done;
   job.per_task = task_points(job.points, TG_BLOCK, tg_vm_cost(vm));
@@ -112,46 +164,46 @@ typedef struct reduce_job {
   const tg_kernel *kernel;
   void *const *slots;
   const tg_vm *body, *epilogue;
-  tgk_fold_fn fold;      /* a block into one element */
+  tgk_fold_fn fold;      /* rows into one element each */
   tgk_binary_fn combine; /* element by element */
   size_t itemsize;       /* of the accumulator */
   uint64_t identity;     /* bytes of the identity element */
   int64_t nout, nred;    /* sizes */
   int64_t chunk, nchunk; /* reduced points a chunk covers; > 1 chunk: partials are stored */
-  int64_t per_task;      /* outputs a task covers, at most TG_BLOCK */
+  int64_t tile;          /* outputs that are accumulated side by side */
+  int64_t per_task;      /* outputs a task covers: whole tiles, unless it has but one */
+  int64_t at_once;       /* columns: reduced points an evaluation covers, > 1 only if a tile is all outputs */
   char *partial;         /* [nchunk][nout] accumulators */
   workspace scratch;
-  size_t body_bytes, epilogue_bytes, block_bytes;
+  size_t body_bytes, epilogue_bytes, tile_bytes;
 } reduce_job;
+
+/* Columns so few that an evaluation covers several points of the reduced dims: then no dim is fixed. */
+static bool sweeps_all(const reduce_job *job) { return job->nout <= TG_BLOCK / 2; }
 
 /* Partials waiting at each level, `width` accumulators each. */
 typedef struct counter {
-  const reduce_job *job;
-  char *level[MAX_LEVELS];
+  tgk_binary_fn combine;
+  char *levels;
+  size_t bytes; /* of a level */
   int64_t width;
   uint64_t count;
 } counter;
 
 /* The block in which the next partial is to be put: level of the lowest zero bit. */
-static char *counter_next(counter *c) {
-  int level = 0;
-  while (c->count >> level & 1) level++;
-  return c->level[level];
-}
+static char *counter_next(const counter *c) { return c->levels + (size_t)__builtin_ctzll(~c->count) * c->bytes; }
 
 /* The block from counter_next is full: carries move up. */
 static void counter_add(counter *c) {
-  int top = 0;
-  while (c->count >> top & 1) top++;
-  for (int level = 0; level < top; level++)
-    c->job->combine(c->level[top], c->level[level], c->level[top], (size_t)c->width);
+  char *top = counter_next(c);
+  for (char *level = c->levels; level < top; level += c->bytes) c->combine(top, level, top, (size_t)c->width);
   c->count++;
 }
 
 /* Adds what waits, lowest level first, into `to`, which holds the identity. */
-static void counter_finish(counter *c, char *to) {
-  for (int level = 0; level < MAX_LEVELS; level++)
-    if (c->count >> level & 1) c->job->combine(to, c->level[level], to, (size_t)c->width);
+static void counter_finish(const counter *c, char *to) {
+  for (uint64_t rest = c->count; rest; rest &= rest - 1)
+    c->combine(to, c->levels + (size_t)__builtin_ctzll(rest) * c->bytes, to, (size_t)c->width);
 }
 
 static int level_count(int64_t blocks) {
@@ -164,6 +216,18 @@ static void fill_identity(const reduce_job *job, char *to, int64_t n) {
   tgk.strided[tg_log2_itemsize(job->kernel->reduced)](to, &job->identity, 0, (size_t)n);
 }
 
+/* Rows that lie in memory as they stand, so that nothing has to be computed or cut: many at a time. */
+static void reduce_stored_rows(const reduce_job *job, char *scratch, int64_t *idx, int64_t n, int64_t r0, int64_t r1,
+                               char *acc) {
+  const void *row[ROWS_AT_ONCE];
+  for (int64_t i = 0, count; i < n; i += count) {
+    count = tg_min(ROWS_AT_ONCE, n - i);
+    for (int64_t j = 0; j < count; j++, advance(job->kernel->shape, job->kernel->nout, idx))
+      row[j] = tg_vm_eval(job->body, scratch, job->slots, idx, r0, r1 - r0, NULL);
+    job->fold(acc + (size_t)i * job->itemsize, row, (size_t)count, (size_t)(r1 - r0));
+  }
+}
+
 /* Rows: outputs [first, first + n), reduced points [r0, r1), into acc. */
 static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int64_t n, int64_t r0, int64_t r1,
                         char *acc) {
@@ -172,37 +236,56 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
   tg_element small[MAX_LEVELS];
   tg_unflatten(first, k->shape, k->nout, idx);
   fill_identity(job, acc, n);
+  if (tg_vm_span(job->body) > TG_BLOCK) {
+    reduce_stored_rows(job, scratch, idx, n, r0, r1, acc);
+    return;
+  }
   for (int64_t i = 0; i < n; i++, advance(k->shape, k->nout, idx)) {
-    counter c = {.job = job, .width = 1};
-    for (int level = 0; level < MAX_LEVELS; level++) c.level[level] = (char *)&small[level];
+    counter c = {job->combine, (char *)small, sizeof *small, 1, 0};
     for (int64_t r = r0; r < r1; r += TG_BLOCK) {
       int64_t count = tg_min(TG_BLOCK, r1 - r);
       const void *block = tg_vm_eval(job->body, scratch, job->slots, idx, r, count, NULL);
       char *to = counter_next(&c);
       memcpy(to, &job->identity, job->itemsize);
-      job->fold(to, block, (size_t)count);
+      job->fold(to, &block, 1, (size_t)count);
       counter_add(&c);
     }
     counter_finish(&c, acc + (size_t)i * job->itemsize);
   }
 }
 
-/* Columns: the same outputs as blocks; `levels` has room for the counter's blocks. */
+/* Adds the points [r, r + count) of the reduced dims to the tile `to`; idx is the first of them, if there is but one. */
+static void add_columns(const reduce_job *job, char *scratch, const int64_t *idx, int64_t first, int64_t n, int64_t r,
+                        int64_t count, char *to) {
+  if (job->at_once > 1) { /* nothing is fixed: the out dims are swept again and again */
+    const char *rows = tg_vm_eval(job->body, scratch, job->slots, idx, r * n, count * n, NULL);
+    for (int64_t i = 0; i < count; i++) job->combine(to, to, rows + (size_t)(i * n) * job->itemsize, (size_t)n);
+    return;
+  }
+  int64_t span = tg_vm_span(job->body);
+  for (int64_t at = 0, width; at < n; at += width) {
+    width = tg_min(span, n - at);
+    char *part = to + (size_t)at * job->itemsize;
+    job->combine(part, part, tg_vm_eval(job->body, scratch, job->slots, idx, first + at, width, NULL), (size_t)width);
+  }
+}
+
+/* Columns: the same outputs as a tile; `levels` has room for the counter's tiles. */
 static void reduce_columns(const reduce_job *job, char *scratch, char *levels, int64_t first, int64_t n, int64_t r0,
                            int64_t r1, char *acc) {
   const tg_kernel *k = job->kernel;
   int64_t idx[TG_MAX_DIMS];
-  counter c = {.job = job, .width = n};
-  for (int level = 0; level < level_count(tg_ceil_div(job->chunk, FOLD_RUN)); level++)
-    c.level[level] = levels + (size_t)level * job->block_bytes;
+  counter c = {job->combine, levels, job->tile_bytes, n, 0};
   fill_identity(job, acc, n);
   if (r0 >= r1) return; /* an empty reduction */
   tg_unflatten(r0, k->shape + k->nout, k->nred, idx);
-  for (int64_t r = r0; r < r1;) {
+  for (int64_t r = r0, count; r < r1;) {
     char *to = counter_next(&c);
     fill_identity(job, to, n);
-    for (int64_t stop = tg_min(r + FOLD_RUN, r1); r < stop; r++, advance(k->shape + k->nout, k->nred, idx))
-      job->combine(to, to, tg_vm_eval(job->body, scratch, job->slots, idx, first, n, NULL), (size_t)n);
+    for (int64_t stop = tg_min(r + FOLD_RUN, r1); r < stop; r += count, advance(k->shape + k->nout, k->nred, idx)) {
+      count = tg_min(job->at_once, stop - r);
+      add_columns(job, scratch, idx, first, n, r, count, to);
+    }
     counter_add(&c);
   }
   counter_finish(&c, acc);
@@ -211,25 +294,28 @@ static void reduce_columns(const reduce_job *job, char *scratch, char *levels, i
 static void finish_outputs(const reduce_job *job, char *scratch, int64_t first, int64_t n, const char *acc) {
   const tg_access *out = &job->kernel->out;
   int64_t none = 0;
-  tg_vm_eval_into(job->epilogue, scratch, job->slots, &none, first, n, acc, out->dtype,
-                  (char *)job->slots[out->slot] + (size_t)first * tg_itemsize(out->dtype));
+  for (int64_t at = 0; at < n; at += TG_BLOCK)
+    tg_vm_eval_into(job->epilogue, scratch, job->slots, &none, first + at, tg_min(TG_BLOCK, n - at),
+                    acc + (size_t)at * job->itemsize, out->dtype,
+                    (char *)job->slots[out->slot] + (size_t)(first + at) * tg_itemsize(out->dtype));
 }
 
 /* A worker's memory: | body scratch | epilogue scratch | accumulators | levels ... | */
 static tg_status reduce_task(void *context, int64_t task, int worker) {
   const reduce_job *job = context;
   char *body = workspace_of(&job->scratch, worker), *epilogue = body + job->body_bytes;
-  char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->block_bytes;
+  char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->tile_bytes;
   int64_t first = task / job->nchunk * job->per_task, chunk = task % job->nchunk;
-  int64_t n = tg_min(job->per_task, job->nout - first);
+  int64_t stop = tg_min(first + job->per_task, job->nout);
   int64_t r0 = chunk * job->chunk, r1 = tg_min(r0 + job->chunk, job->nred);
-  if (job->partial) acc = job->partial + (size_t)(chunk * job->nout + first) * job->itemsize;
   tg_vm_prepare(job->body, body);
-  if (job->kernel->reduced_first) reduce_columns(job, body, levels, first, n, r0, r1, acc);
-  else reduce_rows(job, body, first, n, r0, r1, acc);
-  if (!job->partial) {
-    tg_vm_prepare(job->epilogue, epilogue);
-    finish_outputs(job, epilogue, first, n, acc);
+  tg_vm_prepare(job->epilogue, epilogue);
+  for (int64_t n; first < stop; first += n) {
+    n = tg_min(job->tile, stop - first);
+    if (job->partial) acc = job->partial + (size_t)(chunk * job->nout + first) * job->itemsize;
+    if (job->kernel->reduced_first) reduce_columns(job, body, levels, first, n, r0, r1, acc);
+    else reduce_rows(job, body, first, n, r0, r1, acc);
+    if (!job->partial) finish_outputs(job, epilogue, first, n, acc);
   }
   return TG_OK;
 }
@@ -249,28 +335,24 @@ static tg_status combine_task(void *context, int64_t task, int worker) {
   return TG_OK;
 }
 
-/* How many outputs a task covers and how the reduced dims are cut. By the shape alone, but for
- * the number of outputs a row task covers, which does not touch the order of summation. */
+/* How the outputs and the reduced dims are cut. By the shape alone, but for the number of outputs a task covers, which
+ * does not touch the order of summation. */
 static void split_reduce(reduce_job *job, int64_t cost) {
+  bool columns = job->kernel->reduced_first;
   int64_t want = total_cost(job->nout, job->nred, cost) / (MIN_TASK_COST * 4); /* tasks worth having */
   if (want > 64) want = 64;
-  job->per_task = tg_min(job->nout, TG_BLOCK);
-  int64_t blocks = tg_ceil_div(job->nout, job->per_task);
-  if (!job->kernel->reduced_first) {
-    int64_t rows = task_points(job->nout, 1, tg_max(1, total_cost(1, job->nred, cost)));
-    job->per_task = tg_min(job->per_task, rows);
-    blocks = job->nout;
-  }
+  job->tile = tg_min(job->nout, columns ? COLUMN_TILE : TG_BLOCK);
+  job->at_once = columns && sweeps_all(job) ? TG_BLOCK / job->nout : 1;
+  int64_t blocks = columns ? tg_ceil_div(job->nout, job->tile) : job->nout;
   job->nchunk = 1;
   job->chunk = job->nred;
   if (blocks < want && blocks < 16 && job->nred > 4 * FOLD_RUN) {
-    int64_t unit = job->kernel->reduced_first ? FOLD_RUN : TG_BLOCK;
+    int64_t unit = columns ? FOLD_RUN : TG_BLOCK;
     job->chunk = tg_ceil_div(tg_ceil_div(job->nred, tg_ceil_div(want, blocks)), unit) * unit;
     job->nchunk = tg_ceil_div(job->nred, job->chunk);
   }
+  job->per_task = task_points(job->nout, columns ? job->tile : 1, tg_max(1, total_cost(1, job->chunk, cost)));
 }
-
-static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
 
 static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   tg_vm *body = NULL, *epilogue = NULL;
@@ -279,7 +361,7 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   size_t partial_bytes = 0;
   job.nred = tg_product(k->shape + k->nout, k->nred);
   if (!job.nout) return TG_OK;
-  tg_status status = tg_vm_compile(&k->body, k->reduced_first ? k->nred : k->nout, &body);
+  tg_status status = tg_vm_compile(&k->body, !k->reduced_first ? k->nout : sweeps_all(&job) ? 0 : k->nred, &body);
   if (!status) status = tg_vm_compile(&k->epilogue, 0, &epilogue);
   if (status) goto done;
   job.body = body;
@@ -291,10 +373,10 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   split_reduce(&job, tg_vm_cost(body));
   job.body_bytes = aligned(tg_vm_scratch_size(body));
   job.epilogue_bytes = aligned(tg_vm_scratch_size(epilogue));
-  job.block_bytes = aligned(TG_BLOCK * job.itemsize);
+  job.tile_bytes = aligned((size_t)job.tile * job.itemsize);
   int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
   if ((status = workspace_init(&job.scratch,
-                               job.body_bytes + job.epilogue_bytes + job.block_bytes * (size_t)(levels + 1))))
+                               job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1))))
     goto done;
   if (job.nchunk > 1) {
     partial_bytes = (size_t)(job.nchunk * job.nout) * job.itemsize;

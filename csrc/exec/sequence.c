@@ -70,17 +70,34 @@ typedef struct scan_job {
   char *scratch;
 } scan_job;
 
-static void running_sum(tg_dtype dtype, void *sum, const void *from, void *to, int64_t n) {
+/* Rows are summed four at a time, because an addition waits for the one before it in its row. */
+#define ROWS 4
+
+/* Replaces the first n elements of each of `rows` blocks by their running sums, which go on from sum[] and end there. */
+static void running_sums(tg_dtype dtype, tg_element *sum, char *blocks, size_t block_bytes, int64_t rows, int64_t n) {
   if (dtype == TG_BOOL) {
-    uint8_t any = *(uint8_t *)sum;
-    for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i] = any |= ((const uint8_t *)from)[i];
-    *(uint8_t *)sum = any;
+    for (int64_t r = 0; r < rows; r++) {
+      uint8_t *to = (uint8_t *)blocks + (size_t)r * block_bytes, any = *(uint8_t *)&sum[r];
+      for (int64_t i = 0; i < n; i++) to[i] = any |= to[i];
+      *(uint8_t *)&sum[r] = any;
+    }
     return;
   }
   FOR_DTYPE(dtype, {
-    type total = *(type *)sum;
-    for (int64_t i = 0; i < n; i++) ((type *)to)[i] = total = (type)(total + ((const type *)from)[i]);
-    *(type *)sum = total;
+    type *to[ROWS];
+    type total[ROWS];
+    for (int64_t r = 0; r < rows; r++) {
+      to[r] = (type *)(void *)(blocks + (size_t)r * block_bytes);
+      total[r] = *(type *)(void *)&sum[r];
+    }
+    if (rows == ROWS) {
+      for (int64_t i = 0; i < n; i++)
+        for (int r = 0; r < ROWS; r++) to[r][i] = total[r] = (type)(total[r] + to[r][i]);
+    } else {
+      for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < n; i++) to[r][i] = total[r] = (type)(total[r] + to[r][i]);
+    }
+    for (int64_t r = 0; r < rows; r++) *(type *)(void *)&sum[r] = total[r];
   })
 }
 
@@ -98,7 +115,7 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
   const scan_job *job = context;
   const tg_kernel *k = job->kernel;
   char *vm = job->scratch + (size_t)worker * job->each, *sums = vm + job->vm_bytes;
-  char *converted = sums + TG_BLOCK * sizeof(double);
+  char *converted = sums + ROWS * TG_BLOCK * sizeof(double);
   int64_t first = task * job->per_task, stop = tg_min(first + job->per_task, job->rows);
   tg_vm_prepare(job->body, vm);
   if (k->reduced_first) { /* the axis is the only fixed dim, rows lie side by side */
@@ -111,14 +128,19 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
     }
     return TG_OK;
   }
-  for (int64_t row = first; row < stop; row++) {
-    int64_t idx[TG_MAX_DIMS];
-    tg_element sum = {0};
-    tg_unflatten(row, k->shape, k->nout, idx);
+  size_t itemsize = tg_itemsize(k->reduced), block_bytes = TG_BLOCK * itemsize;
+  for (int64_t row = first, rows; row < stop; row += rows) {
+    int64_t idx[ROWS][TG_MAX_DIMS];
+    tg_element sum[ROWS] = {{0}};
+    rows = tg_min(ROWS, stop - row);
+    for (int64_t r = 0; r < rows; r++) tg_unflatten(row + r, k->shape, k->nout, idx[r]);
     for (int64_t at = 0; at < job->length; at += TG_BLOCK) {
       int64_t n = tg_min(TG_BLOCK, job->length - at);
-      running_sum(k->reduced, &sum, tg_vm_eval(job->body, vm, job->slots, idx, at, n, NULL), sums, n);
-      store_block(job, idx, at, n, sums, converted);
+      for (int64_t r = 0; r < rows; r++)
+        memcpy(sums + (size_t)r * block_bytes, tg_vm_eval(job->body, vm, job->slots, idx[r], at, n, NULL),
+               (size_t)n * itemsize);
+      running_sums(k->reduced, sum, sums, block_bytes, rows, n);
+      for (int64_t r = 0; r < rows; r++) store_block(job, idx[r], at, n, sums + (size_t)r * block_bytes, converted);
     }
   }
   return TG_OK;
@@ -132,9 +154,9 @@ tg_status tg_scan_run(const tg_kernel *k, void *const *slots) {
   tg_status status = tg_vm_compile(&k->body, nfixed, &job.body);
   if (!status) status = tg_walk_init(&job.out, k->out.view, nfixed, k->out.dtype);
   if (status) goto done;
-  job.per_task = k->reduced_first ? TG_BLOCK : 1 + TG_BLOCK * 16 / job.length;
+  job.per_task = k->reduced_first ? TG_BLOCK : tg_round_up(1 + TG_BLOCK * 16 / job.length, ROWS);
   job.vm_bytes = aligned(tg_vm_scratch_size(job.body));
-  job.each = job.vm_bytes + 2 * TG_BLOCK * sizeof(double);
+  job.each = job.vm_bytes + (ROWS + 1) * TG_BLOCK * sizeof(double);
   total = job.each * (size_t)tg_pool_size();
   if (!(job.scratch = tg_block_alloc(total))) status = tg_fail_memory(total);
   if (!status) status = tg_pool_run(scan_task, &job, tg_ceil_div(job.rows, job.per_task));

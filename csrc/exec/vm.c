@@ -65,7 +65,11 @@ static int op_cost(const tg_instr *in) {
   return in->code == TG_I_CONST || in->code == TG_I_ACC ? 0 : 2;
 }
 
-static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {
+static tg_status compile_walk(tg_walk *w, const tg_view *view, int nfixed, const tg_tiling *tiling, tg_dtype dtype) {
+  return tiling ? tg_walk_init_tiled(w, view, tiling, dtype) : tg_walk_init(w, view, nfixed, dtype);
+}
+
+static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_tiling *tiling) {
   const tg_program *p = vm->program;
   tg_dtype from = in->code == TG_I_OP || in->code == TG_I_CAST ? p->instr[in->src[0]].dtype : TG_BOOL;
   bool known = true;
@@ -74,10 +78,10 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {
     const tg_access *a = &p->access[in->arg];
     s->via = a->dtype;
     if (a->dtype != in->dtype) s->cast = tgk.cast[a->dtype][in->dtype];
-    return tg_walk_init(&s->walk, a->view, vm->nfixed, a->dtype);
+    return compile_walk(&s->walk, a->view, vm->nfixed, tiling, a->dtype);
   }
   case TG_I_POSITION:
-  case TG_I_VALID: return tg_walk_init(&s->walk, p->access[in->arg].view, vm->nfixed, in->dtype);
+  case TG_I_VALID: return compile_walk(&s->walk, p->access[in->arg].view, vm->nfixed, tiling, in->dtype);
   case TG_I_CONST:
   case TG_I_KEEP:
   case TG_I_LOCAL:
@@ -87,7 +91,7 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in) {
     const tg_access *a = &p->access[in->arg];
     s->via = a->dtype;
     if (a->dtype != in->dtype) s->cast = tgk.cast[in->dtype][a->dtype];
-    return tg_walk_init(&s->walk, a->view, vm->nfixed, a->dtype);
+    return compile_walk(&s->walk, a->view, vm->nfixed, tiling, a->dtype);
   }
   case TG_I_FOLD: s->fold = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype); break;
   case TG_I_INDEX:
@@ -172,7 +176,7 @@ static void assign_registers(tg_vm *vm, int *last, int *free_reg) {
   vm->nreg = nreg + 1;
 }
 
-tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) {
+static tg_status compile(const tg_program *program, int nfixed, const tg_tiling *tiling, tg_vm **out) {
   tg_status status = TG_OK;
   int n = program->ninstr;
   int *work = NULL;
@@ -185,7 +189,7 @@ tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) {
   for (int i = 0; i < n; i++) {
     const tg_instr *in = &program->instr[i];
     vm->steps[i].instr = in;
-    if ((status = compile_step(vm, &vm->steps[i], in))) goto fail;
+    if ((status = compile_step(vm, &vm->steps[i], in, tiling))) goto fail;
     if (tg_itemsize(in->dtype) > widest) widest = tg_itemsize(in->dtype);
     if ((in->code == TG_I_LOAD || in->code == TG_I_STORE) && tg_itemsize(vm->steps[i].via) > widest)
       widest = tg_itemsize(vm->steps[i].via);
@@ -208,11 +212,26 @@ fail:
   return status;
 }
 
+tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) {
+  return compile(program, nfixed, NULL, out);
+}
+
+tg_status tg_vm_compile_tiled(const tg_program *program, const tg_tiling *tiling, tg_vm **out) {
+  return compile(program, 0, tiling, out);
+}
+
 void tg_vm_free(tg_vm *vm) {
   if (!vm) return;
   for (int i = 0; i < vm->program->ninstr; i++) tg_walk_clear(&vm->steps[i].walk);
   tg_free(vm->fault);
   tg_free(vm);
+}
+
+int64_t tg_vm_span(const tg_vm *vm) {
+  const step *s = &vm->steps[0];
+  bool in_memory = vm->program->ninstr == 1 && s->instr->code == TG_I_LOAD && !s->cast &&
+                   s->walk.kind == TG_WALK_DENSE && !s->walk.view->nbound;
+  return in_memory ? INT64_MAX : TG_BLOCK;
 }
 
 int64_t tg_vm_cost(const tg_vm *vm) { return vm->cost + 1; }

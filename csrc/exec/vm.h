@@ -7,6 +7,7 @@
 #define TG_EXEC_VM_H
 
 #include <stddef.h>
+#include "exec/walk.h"
 #include "sched/kernel.h"
 
 #define TG_BLOCK 1024 /* elements; 4 KiB of float32: a dozen registers fit L1 */
@@ -15,6 +16,8 @@ typedef struct tg_vm tg_vm;
 
 /* The program is borrowed and must outlive the vm. nfixed leading dims of its ndim are fixed. */
 tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) TG_MUST_CHECK;
+/* The same with no dims fixed, swept in tiles (tg_walk_init_tiled), which the vm needs to compile only. */
+tg_status tg_vm_compile_tiled(const tg_program *program, const tg_tiling *tiling, tg_vm **out) TG_MUST_CHECK;
 void tg_vm_free(tg_vm *vm); /* NULL-safe */
 
 /* Bytes of register memory a worker needs, aligned to TG_ALIGN by the caller (tg_block_alloc),
@@ -22,7 +25,10 @@ void tg_vm_free(tg_vm *vm); /* NULL-safe */
 size_t tg_vm_scratch_size(const tg_vm *vm);
 void tg_vm_prepare(const tg_vm *vm, void *scratch);
 
-/* Evaluates points [start, start + n), n <= TG_BLOCK, with the leading dims at fixed[].
+/* How many points an evaluation may cover: TG_BLOCK, or any number where all it does is point into memory. */
+int64_t tg_vm_span(const tg_vm *vm);
+
+/* Evaluates points [start, start + n), n <= tg_vm_span, with the leading dims at fixed[].
  * slots: the kernel's buffers. acc: n elements of the reduce result (epilogues), else NULL.
  * Returns n elements of the last instruction's computed dtype: in `scratch`, in memory, or `acc`.
  * The result may be overwritten by the caller until the next call only if it is not in memory. */

@@ -1,8 +1,9 @@
 /* Walks (see walk.h). One traversal, `sweep`, splits a flat range into rows along the innermost
  * swept dimension, finds the valid part of each from the bounds, and hands it to an emitter:
- * read, write, positions and validity differ only in the emitter.
+ * read, write, positions and validity differ only in the emitter. Where a view has several levels, the emitter of the
+ * upper one sweeps the lower one.
  *
- * Owns: nothing beyond the arrays inside a tg_walk. Callers: vm.c, sequence.c, contract.c, and the copy out
+ * Owns: nothing beyond what hangs on a tg_walk. Callers: vm.c, sequence.c, contract.c, and the copy out
  * to NumPy. No locks, no allocation after tg_walk_init. */
 #include "exec/walk.h"
 
@@ -20,68 +21,118 @@ static bool varies(const tg_bound *b, int first, int ndim) {
   return false;
 }
 
-/* Merges view dim i into the walk's last swept dim (the next outer one) if position and bounds
- * stay affine in the flat index. */
-static bool merges(const tg_walk *w, int i, int last_dim) {
-  const tg_view *v = w->view;
-  int64_t n = v->shape[i];
-  if (v->stride[last_dim] != v->stride[i] * n) return false;
-  for (int k = 0; k < w->nvarying; k++) {
-    const int64_t *coef = v->bound[w->varying[k]].coef;
-    if (coef[last_dim] != coef[i] * n) return false;
+/* One swept dim before merging: `times` steps of a view dim for each of its own. */
+typedef struct part {
+  int dim;
+  int64_t shape, times;
+} part;
+
+/* The swept dims in order, but for those of size 1. */
+static int list_parts(const tg_view *v, int nfixed, const tg_tiling *t, part *parts) {
+  int n = 0;
+  for (int i = nfixed; i < v->ndim; i++)
+    if (v->shape[i] != 1 && !(t && (i == t->across || i == t->along))) parts[n++] = (part){i, v->shape[i], 1};
+  if (!t) return n;
+  parts[n++] = (part){t->across, tg_ceil_div(v->shape[t->across], TG_TILE_ACROSS), TG_TILE_ACROSS};
+  parts[n++] = (part){t->along, tg_ceil_div(v->shape[t->along], TG_TILE_ALONG), TG_TILE_ALONG};
+  parts[n++] = (part){t->across, TG_TILE_ACROSS, 1};
+  parts[n++] = (part){t->along, TG_TILE_ALONG, 1};
+  return n;
+}
+
+/* Room for the bounds and their coefficients. A tiled dim that its tiles overhang gets one more. */
+static tg_status copy_bounds(tg_walk *w, const tg_view *v, const tg_tiling *t, const part *parts, int nparts) {
+  int last = v->nbound + (t ? 2 : 0);
+  size_t room = (size_t)last * (sizeof(tg_walk_bound) + (size_t)nparts * sizeof(int64_t));
+  if (!last) return TG_OK;
+  if (!(w->bound = tg_malloc(room))) return tg_fail_memory(room);
+  int64_t *coef = (int64_t *)(w->bound + last);
+  for (int varying = 1; varying >= 0; varying--) {
+    for (int k = 0; k < v->nbound; k++) {
+      const tg_bound *b = &v->bound[k];
+      if (varies(b, w->nfixed, v->ndim) != (varying == 1)) continue;
+      w->bound[w->nbound++] = (tg_walk_bound){b->offset, b->size, b->coef, coef};
+      for (int j = 0; j < nparts; j++) *coef++ = b->coef[parts[j].dim] * parts[j].times;
+    }
+    if (!varying) break;
+    for (int k = 0; t && k < 2; k++) {
+      int dim = k ? t->along : t->across;
+      if (v->shape[dim] % (k ? TG_TILE_ALONG : TG_TILE_ACROSS) == 0) continue;
+      w->bound[w->nbound++] = (tg_walk_bound){0, v->shape[dim], NULL, coef};
+      for (int j = 0; j < nparts; j++) *coef++ = parts[j].dim == dim ? parts[j].times : 0;
+    }
+    w->nvarying = w->nbound;
   }
+  return TG_OK;
+}
+
+/* Drops swept dim j into the next outer one, if position and bounds stay affine in the flat index. */
+static bool merge(tg_walk *w, int j) {
+  if (w->stride[j - 1] != w->stride[j] * w->shape[j]) return false;
+  for (int k = 0; k < w->nvarying; k++)
+    if (w->bound[k].swept[j - 1] != w->bound[k].swept[j] * w->shape[j]) return false;
+  w->shape[j] *= w->shape[j - 1];
+  for (int i = j - 1; i < w->nswept - 1; i++) {
+    w->shape[i] = w->shape[i + 1];
+    w->stride[i] = w->stride[i + 1];
+    for (int k = 0; k < w->nvarying; k++) w->bound[k].swept[i] = w->bound[k].swept[i + 1];
+  }
+  w->nswept--;
   return true;
 }
 
-tg_status tg_walk_init(tg_walk *w, const tg_view *view, int nfixed, tg_dtype dtype) {
+static tg_status init(tg_walk *w, const tg_view *view, int nfixed, const tg_tiling *tiling, tg_dtype dtype) {
+  part parts[TG_MAX_DIMS + 2];
   memset(w, 0, sizeof *w);
   w->log2_itemsize = tg_log2_itemsize(dtype);
   w->nfixed = nfixed;
   w->view = view;
-  if (view->below) {
-    w->kind = TG_WALK_STACKED;
-    w->nswept = view->ndim - nfixed;
-    for (int i = 0; i < w->nswept; i++) w->shape[i] = view->shape[nfixed + i];
-    return TG_OK;
-  }
-  if (view->nbound) {
-    size_t room = (size_t)view->nbound * (sizeof(int64_t) * TG_MAX_DIMS + sizeof(int));
-    w->coef = tg_malloc(room);
-    if (!w->coef) return tg_fail_memory(room);
-    w->varying = (int *)(w->coef + (size_t)view->nbound * TG_MAX_DIMS);
-    for (int k = 0; k < view->nbound; k++)
-      if (varies(&view->bound[k], nfixed, view->ndim)) w->varying[w->nvarying++] = k;
-  }
-  int dims[TG_MAX_DIMS]; /* the innermost view dim that each swept dim was merged from */
-  for (int i = nfixed; i < view->ndim; i++) {
-    if (view->shape[i] == 1) continue;
-    if (w->nswept && merges(w, i, dims[w->nswept - 1])) {
-      w->shape[w->nswept - 1] *= view->shape[i];
-    } else {
-      w->shape[w->nswept++] = view->shape[i];
-    }
-    dims[w->nswept - 1] = i;
-  }
+  w->nswept = list_parts(view, nfixed, tiling, parts);
+  tg_status status = copy_bounds(w, view, tiling, parts, w->nswept);
+  if (status) return status;
   for (int j = 0; j < w->nswept; j++) {
-    w->stride[j] = view->stride[dims[j]];
-    for (int k = 0; k < w->nvarying; k++) w->coef[k * w->nswept + j] = view->bound[w->varying[k]].coef[dims[j]];
+    w->shape[j] = parts[j].shape;
+    w->stride[j] = view->stride[parts[j].dim] * parts[j].times;
   }
+  for (int j = w->nswept - 1; j > 0; j--) merge(w, j);
   if (!w->nswept) { /* a single point */
     w->nswept = 1;
     w->shape[0] = w->stride[0] = 1;
   }
   bool broadcast = true;
   for (int j = 0; j < w->nswept; j++) broadcast &= w->stride[j] == 0;
-  if (w->nvarying) w->kind = TG_WALK_RUNS;
-  else if (w->nswept == 1 && w->stride[0] == 1) w->kind = TG_WALK_DENSE;
-  else w->kind = broadcast ? TG_WALK_BROADCAST : TG_WALK_RUNS;
-  return TG_OK;
+  if (view->below) {
+    w->kind = TG_WALK_STACKED;
+    if (!(w->below = tg_calloc(1, sizeof *w->below))) status = tg_fail_memory(sizeof *w->below);
+    if (!status) status = init(w->below, view->below, 0, NULL, dtype);
+    if (status) tg_walk_clear(w);
+  } else if (w->nvarying) {
+    w->kind = TG_WALK_RUNS;
+  } else if (w->nswept == 1 && w->stride[0] == 1) {
+    w->kind = TG_WALK_DENSE;
+  } else {
+    w->kind = broadcast ? TG_WALK_BROADCAST : TG_WALK_RUNS;
+  }
+  return status;
+}
+
+tg_status tg_walk_init(tg_walk *w, const tg_view *view, int nfixed, tg_dtype dtype) {
+  return init(w, view, nfixed, NULL, dtype);
+}
+
+tg_status tg_walk_init_tiled(tg_walk *w, const tg_view *view, const tg_tiling *tiling, tg_dtype dtype) {
+  return init(w, view, 0, tiling, dtype);
 }
 
 void tg_walk_clear(tg_walk *w) {
-  tg_free(w->coef);
-  w->coef = NULL;
-  w->varying = NULL;
+  while (w->below) {
+    tg_walk *below = w->below;
+    w->below = below->below;
+    tg_free(below->bound);
+    tg_free(below);
+  }
+  tg_free(w->bound);
+  w->bound = NULL;
 }
 
 /* ---- traversal ---- */
@@ -94,7 +145,7 @@ typedef struct row {
   int64_t rows, jump;
 } row;
 
-#define SHORT_ROW 64
+#define SHORT_ROW 128
 
 typedef void (*emit_fn)(void *context, const row *r);
 
@@ -134,121 +185,131 @@ static int64_t steady(int64_t value, int64_t outer, int64_t inner, int64_t size)
   return outer == 1 ? end - value + 1 : (end - value) / outer + 1;
 }
 
+/* A bound's value at the swept origin. */
+static int64_t bound_origin(const tg_walk *w, const tg_walk_bound *b, const int64_t *fixed) {
+  int64_t value = b->offset;
+  for (int i = 0; i < w->nfixed; i++) value += b->fixed[i] * fixed[i];
+  return value;
+}
+
 /* Position of the swept origin; *valid tells whether the bounds on fixed dims alone hold. */
 static int64_t origin(const tg_walk *w, const int64_t *fixed, bool *valid) {
-  const tg_view *v = w->view;
-  int64_t position = v->offset;
-  for (int i = 0; i < w->nfixed; i++) position += v->stride[i] * fixed[i];
+  int64_t position = w->view->offset;
+  for (int i = 0; i < w->nfixed; i++) position += w->view->stride[i] * fixed[i];
   *valid = true;
-  for (int k = 0, next = 0; k < v->nbound; k++) {
-    if (next < w->nvarying && w->varying[next] == k) {
-      next++;
-      continue;
-    }
-    int64_t value = v->bound[k].offset;
-    for (int i = 0; i < w->nfixed; i++) value += v->bound[k].coef[i] * fixed[i];
-    if (value < 0 || value >= v->bound[k].size) *valid = false;
+  for (const tg_walk_bound *b = w->bound + w->nvarying; b < w->bound + w->nbound; b++) {
+    int64_t value = bound_origin(w, b, fixed);
+    if (value < 0 || value >= b->size) *valid = false;
   }
   return position;
 }
 
-#define MAX_STACK_BOUNDS 64
+#define MAX_TRACKED_BOUNDS 64
 
-static void sweep_stacked(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, emit_fn emit,
-                          void *context) {
-  int64_t idx[TG_MAX_DIMS];
-  for (int i = 0; i < w->nfixed; i++) idx[i] = fixed[i];
-  for (int j = w->nswept - 1; j >= 0; j--) {
-    idx[w->nfixed + j] = start % w->shape[j];
-    start /= w->shape[j];
-  }
-  for (int64_t at = 0; at < n; at++) {
-    row r = {.at = at, .n = 1, .rows = 1};
-    r.hi = tg_view_position(w->view, idx, &r.position);
-    if (!r.hi) r.position = 0;
-    emit(context, &r);
-    for (int j = w->nswept - 1; j >= 0; j--) {
-      if (++idx[w->nfixed + j] < w->shape[j]) break;
-      idx[w->nfixed + j] = 0;
-    }
-  }
-}
-
-static void sweep(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, emit_fn emit, void *context) {
+/* The range's rows of one level, emitted as if it began at `at`. */
+static void sweep_level(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, int64_t at, emit_fn emit,
+                        void *context) {
   if (n <= 0) return;
-  if (w->kind == TG_WALK_STACKED) {
-    sweep_stacked(w, fixed, start, n, emit, context);
-    return;
-  }
   bool valid;
   int64_t position = origin(w, fixed, &valid);
   if (!valid) {
-    row r = {.n = n, .rows = 1};
+    row r = {.at = at, .n = n, .rows = 1};
     emit(context, &r);
     return;
   }
-  const tg_view *v = w->view;
   int nd = w->nswept, inner = nd - 1, nb = w->nvarying;
-  int64_t idx[TG_MAX_DIMS], few[MAX_STACK_BOUNDS];
+  int64_t idx[TG_MAX_DIMS], few[MAX_TRACKED_BOUNDS];
   for (int j = inner; j >= 0; j--) {
-    idx[j] = start % w->shape[j];
+    idx[j] = j ? start % w->shape[j] : start;
     start /= w->shape[j];
     position += idx[j] * w->stride[j];
   }
   /* Values of the varying bounds at the current point, kept up to date as the indices advance. The
    * rare view with more bounds than fit recomputes them for every row. */
-  bool tracked = nb <= MAX_STACK_BOUNDS;
+  bool tracked = nb <= MAX_TRACKED_BOUNDS;
   for (int k = 0; tracked && k < nb; k++) {
-    const tg_bound *b = &v->bound[w->varying[k]];
-    few[k] = b->offset;
-    for (int i = 0; i < w->nfixed; i++) few[k] += b->coef[i] * fixed[i];
-    for (int j = 0; j < nd; j++) few[k] += w->coef[k * nd + j] * idx[j];
+    few[k] = bound_origin(w, &w->bound[k], fixed);
+    for (int j = 0; j < nd; j++) few[k] += w->bound[k].swept[j] * idx[j];
   }
-  for (int64_t at = 0;;) {
+  for (int64_t stop = at + n;;) {
     int64_t run = w->shape[inner] - idx[inner];
-    if (run > n - at) run = n - at;
+    if (run > stop - at) run = stop - at;
     row r = {at, run, 0, run, position, w->stride[inner], 1, 0};
     for (int k = 0; k < nb; k++) {
       int64_t value;
       if (tracked) {
         value = few[k];
       } else {
-        value = v->bound[w->varying[k]].offset;
-        for (int i = 0; i < w->nfixed; i++) value += v->bound[w->varying[k]].coef[i] * fixed[i];
-        for (int j = 0; j < nd; j++) value += w->coef[k * nd + j] * idx[j];
+        value = bound_origin(w, &w->bound[k], fixed);
+        for (int j = 0; j < nd; j++) value += w->bound[k].swept[j] * idx[j];
       }
-      clip_row(&r, value, w->coef[k * nd + inner], v->bound[w->varying[k]].size);
+      clip_row(&r, value, w->bound[k].swept[inner], w->bound[k].size);
     }
     if (tracked && nd > 1 && run == w->shape[inner] && run < SHORT_ROW) {
       /* all whole rows of the same validity up to the end of the next outer dim, or of the range */
       int64_t left = w->shape[inner - 1] - idx[inner - 1];
-      r.rows = (n - at) / run < left ? (n - at) / run : left;
+      r.rows = (stop - at) / run < left ? (stop - at) / run : left;
       r.jump = w->stride[inner - 1];
       for (int k = 0; k < nb; k++) {
-        const int64_t *coef = w->coef + k * nd + inner;
-        int64_t same = steady(few[k], coef[-1], coef[0], v->bound[w->varying[k]].size);
+        const int64_t *coef = w->bound[k].swept + inner;
+        int64_t same = steady(few[k], coef[-1], coef[0], w->bound[k].size);
         if (same < r.rows) r.rows = same;
       }
       idx[inner - 1] += r.rows - 1;
       position += (r.rows - 1) * r.jump;
-      for (int k = 0; k < nb; k++) few[k] += (r.rows - 1) * w->coef[k * nd + inner - 1];
+      for (int k = 0; k < nb; k++) few[k] += (r.rows - 1) * w->bound[k].swept[inner - 1];
     }
     emit(context, &r);
     at += run * r.rows;
-    if (at == n) return;
+    if (at == stop) return;
     /* on to the next row: rewind the inner dim, carry into the outer ones */
     position -= idx[inner] * w->stride[inner];
-    for (int k = 0; tracked && k < nb; k++) few[k] -= idx[inner] * w->coef[k * nd + inner];
+    for (int k = 0; tracked && k < nb; k++) few[k] -= idx[inner] * w->bound[k].swept[inner];
     idx[inner] = 0;
     for (int j = inner - 1; j >= 0; j--) {
       bool carry = ++idx[j] == w->shape[j];
       int64_t moved = carry ? 1 - w->shape[j] : 1;
       if (carry) idx[j] = 0;
       position += moved * w->stride[j];
-      for (int k = 0; tracked && k < nb; k++) few[k] += moved * w->coef[k * nd + j];
+      for (int k = 0; tracked && k < nb; k++) few[k] += moved * w->bound[k].swept[j];
       if (!carry) break;
     }
   }
+}
+
+static void sweep(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, int64_t at, emit_fn emit,
+                  void *context);
+
+typedef struct descent {
+  const tg_walk *below;
+  emit_fn emit;
+  void *context;
+} descent;
+
+/* A row of flat positions in the level below: a range of that level if they are consecutive. */
+static void emit_below(void *context, const row *r) {
+  const descent *d = context;
+  if (r->hi == r->lo) {
+    d->emit(d->context, r);
+    return;
+  }
+  for (int64_t i = 0, at = r->at, position = r->position; i < r->rows; i++, at += r->n, position += r->jump) {
+    row before = {.at = at, .n = r->lo, .rows = 1}, after = {.at = at + r->hi, .n = r->n - r->hi, .rows = 1};
+    int64_t from = position + r->lo * r->step, count = r->hi - r->lo;
+    if (before.n) d->emit(d->context, &before);
+    if (r->step == 1) sweep(d->below, NULL, from, count, at + r->lo, d->emit, d->context);
+    else
+      for (int64_t j = 0; j < count; j++)
+        sweep(d->below, NULL, from + j * r->step, 1, at + r->lo + j, d->emit, d->context);
+    if (after.n) d->emit(d->context, &after);
+  }
+}
+
+static void sweep(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, int64_t at, emit_fn emit,
+                  void *context) {
+  descent d = {w->below, emit, context};
+  if (w->below) sweep_level(w, fixed, start, n, at, emit_below, &d);
+  else sweep_level(w, fixed, start, n, at, emit, context);
 }
 
 /* ---- emitters ---- */
@@ -259,80 +320,26 @@ typedef struct copy_context {
   int log2_itemsize;
 } copy_context;
 
-/* For n bytes too few to be worth a call: pieces of a fixed size, the last one overlapping. */
-static inline void copy_short(char *to, const char *from, int64_t n) {
-#define PIECES(size)                                                                                                   \
-  do {                                                                                                                 \
-    for (int64_t i = 0; i + size <= n; i += size) memcpy(to + i, from + i, size);                                      \
-    memcpy(to + n - size, from + n - size, size);                                                                      \
-  } while (0)
-  if (n >= 16) PIECES(16);
-  else if (n >= 8) PIECES(8);
-  else if (n >= 4) PIECES(4);
-  else
-    for (int64_t i = 0; i < n; i++) to[i] = from[i];
-#undef PIECES
-}
-
-#define GATHER(type)                                                                                                   \
-  do {                                                                                                                 \
-    type *element = (type *)(void *)to;                                                                                \
-    const type *source = (const type *)(const void *)from;                                                             \
-    for (int64_t j = 0; j < r->lo; j++) element[j] = 0;                                                                \
-    if (r->step == 1) copy_short(to + r->lo * size, from, (r->hi - r->lo) * size);                                     \
-    else                                                                                                               \
-      for (int64_t j = r->lo; j < r->hi; j++) element[j] = source[(j - r->lo) * r->step];                              \
-    for (int64_t j = r->hi; j < r->n; j++) element[j] = 0;                                                             \
-  } while (0)
-
 static void emit_read(void *context, const row *r) {
   const copy_context *c = context;
   int shift = c->log2_itemsize;
-  int64_t size = (int64_t)1 << shift;
+  int64_t size = (int64_t)1 << shift, count = r->hi - r->lo;
   char *to = c->to + r->at * size;
-  if (r->hi == r->lo) {
-    memset(to, 0, (size_t)(r->n * r->rows) << shift);
-    return;
-  }
+  if (count < r->n) memset(to, 0, (size_t)(r->n * r->rows) << shift);
+  if (count == 0) return;
   const char *from = c->from + (r->position + r->lo * r->step) * size;
-  if (r->rows == 1 && r->n >= SHORT_ROW) {
-    if (r->lo) memset(to, 0, (size_t)r->lo << shift);
-    if (r->step == 1) memcpy(to + r->lo * size, from, (size_t)(r->hi - r->lo) << shift);
-    else tgk.strided[shift](to + r->lo * size, from, r->step, (size_t)(r->hi - r->lo));
-    if (r->n > r->hi) memset(to + r->hi * size, 0, (size_t)(r->n - r->hi) << shift);
-    return;
-  }
-  for (int64_t i = 0; i < r->rows; i++, to += r->n * size, from += r->jump * size) {
-    switch (shift) {
-    case 0: GATHER(uint8_t); break;
-    case 1: GATHER(uint16_t); break;
-    case 2: GATHER(uint32_t); break;
-    default: GATHER(uint64_t); break;
-    }
-  }
+  to += r->lo * size;
+  if (r->rows > 1) tgk.copy_rows[shift](to, r->n, 1, from, r->jump, r->step, (size_t)r->rows, (size_t)count);
+  else tgk.strided[shift](to, from, r->step, (size_t)count);
 }
-
-#define SCATTER(type)                                                                                                  \
-  do {                                                                                                                 \
-    const type *from = (const type *)(const void *)c->from + r->at;                                                    \
-    type *to = (type *)(void *)c->to + r->position;                                                                    \
-    for (int64_t i = 0; i < r->rows; i++, to += r->jump)                                                               \
-      for (int64_t j = 0; j < r->n; j++) to[j * r->step] = *from++;                                                    \
-  } while (0)
 
 static void emit_write(void *context, const row *r) {
   const copy_context *c = context;
   int shift = c->log2_itemsize;
-  if (r->step == 1 && r->rows == 1) {
-    memcpy(c->to + r->position * ((int64_t)1 << shift), c->from + (r->at << shift), (size_t)r->n << shift);
-    return;
-  }
-  switch (shift) {
-  case 0: SCATTER(uint8_t); break;
-  case 1: SCATTER(uint16_t); break;
-  case 2: SCATTER(uint32_t); break;
-  default: SCATTER(uint64_t); break;
-  }
+  int64_t size = (int64_t)1 << shift;
+  if (r->hi == r->lo) return;
+  tgk.copy_rows[shift](c->to + (r->position + r->lo * r->step) * size, r->jump, r->step,
+                       c->from + (r->at + r->lo) * size, r->n, 1, (size_t)r->rows, (size_t)(r->hi - r->lo));
 }
 
 static void emit_positions(void *context, const row *r) {
@@ -364,7 +371,7 @@ const void *tg_walk_read(const tg_walk *w, const void *memory, const int64_t *fi
     if (!valid) r.hi = 0;
     emit_read(&c, &r);
   } else {
-    sweep(w, fixed, start, n, emit_read, &c);
+    sweep(w, fixed, start, n, 0, emit_read, &c);
   }
   return scratch;
 }
@@ -376,13 +383,13 @@ void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int6
 
 void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source) {
   copy_context c = {source, memory, w->log2_itemsize};
-  sweep(w, fixed, start, n, emit_write, &c);
+  sweep(w, fixed, start, n, 0, emit_write, &c);
 }
 
 void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, int64_t *positions) {
-  sweep(w, fixed, start, n, emit_positions, positions);
+  sweep(w, fixed, start, n, 0, emit_positions, positions);
 }
 
 void tg_walk_valid(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, uint8_t *valid) {
-  sweep(w, fixed, start, n, emit_valid, valid);
+  sweep(w, fixed, start, n, 0, emit_valid, valid);
 }

@@ -15,23 +15,41 @@ typedef enum tg_walk_kind {
   TG_WALK_DENSE,     /* swept elements are consecutive in memory and always valid: no copy needed */
   TG_WALK_BROADCAST, /* all swept elements are the same one */
   TG_WALK_RUNS,      /* strided runs, masked by bounds */
-  TG_WALK_STACKED,   /* several levels: element by element */
+  TG_WALK_STACKED,   /* several levels: runs of flat positions in the level below */
 } tg_walk_kind;
+
+typedef struct tg_walk_bound {
+  int64_t offset, size;
+  const int64_t *fixed; /* coefficients of the fixed dims */
+  int64_t *swept;       /* and of the swept ones, [nswept] */
+} tg_walk_bound;
 
 typedef struct tg_walk {
   tg_walk_kind kind;
   int log2_itemsize; /* 0..3 */
   int nfixed;
-  int nswept;                                      /* after merging, >= 1; STACKED: the view's own dims, unmerged */
-  int nvarying;                                    /* bounds that depend on swept dims */
+  int nswept;                                      /* after merging, >= 1 */
+  int nvarying, nbound;                            /* bounds that depend on swept dims, and all */
   const tg_view *view;                             /* borrowed; must outlive the walk */
   int64_t shape[TG_MAX_DIMS], stride[TG_MAX_DIMS]; /* of the swept dims, in elements */
-  int *varying;                                    /* [nvarying] indices into view->bound */
-  int64_t *coef; /* [nvarying][nswept]: how each varying bound moves along the swept dims */
+  tg_walk_bound *bound;                            /* [nbound], the varying ones first */
+  struct tg_walk *below;                           /* STACKED: the whole level below, swept in C order */
 } tg_walk;
+
+/* Sweeping in tiles: instead of in C order, a flat range goes through the dims `across` and `along` in tiles of
+ * TG_TILE_ACROSS by TG_TILE_ALONG, the last ones filled up with invalid elements. For memory that is read along
+ * `across`, a line of it for each element of a row, and written along `along`. */
+#define TG_TILE_ACROSS 16
+#define TG_TILE_ALONG 64
+
+typedef struct tg_tiling {
+  int across, along;
+} tg_tiling;
 
 /* MEMORY is the only failure. */
 tg_status tg_walk_init(tg_walk *w, const tg_view *view, int nfixed, tg_dtype dtype) TG_MUST_CHECK;
+/* The same in tiles, for a view of one level and at most TG_MAX_DIMS - 2 dims, none of them fixed. */
+tg_status tg_walk_init_tiled(tg_walk *w, const tg_view *view, const tg_tiling *tiling, tg_dtype dtype) TG_MUST_CHECK;
 void tg_walk_clear(tg_walk *w); /* safe on a zeroed struct */
 
 /* Elements [start, start + n) of the swept range with the leading dims at fixed[0..nfixed):
@@ -43,7 +61,7 @@ const void *tg_walk_read(const tg_walk *w, const void *memory, const int64_t *fi
 /* Where element `start` of a DENSE walk without bounds lies. */
 void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start);
 
-/* The same range written from `source`; the view has one level and no bounds. */
+/* The same range written from `source`; the view has one level. Invalid elements are left out. */
 void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source);
 
 /* The same range as int64 positions, or as uint8 validity. Positions of invalid elements are 0. */

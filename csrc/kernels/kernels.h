@@ -23,10 +23,13 @@
 typedef void (*tgk_unary_fn)(void *dst, const void *a, size_t n);
 typedef void (*tgk_binary_fn)(void *dst, const void *a, const void *b, size_t n);
 typedef void (*tgk_where_fn)(void *dst, const void *cond, const void *a, const void *b, size_t n);
-/* *acc = *acc (+) a[0] (+) ... (+) a[n-1] in a fixed order that depends on n alone. */
-typedef void (*tgk_fold_fn)(void *acc, const void *a, size_t n);
+/* acc[i] = acc[i] (+) rows[i][0] (+) ... (+) rows[i][n-1] for i < count, in a fixed order that depends on n alone. */
+typedef void (*tgk_fold_fn)(void *acc, const void *const *rows, size_t count, size_t n);
 /* dst[i] = src[i * step], step in elements, may be negative or 0. */
 typedef void (*tgk_strided_fn)(void *dst, const void *src, int64_t step, size_t n);
+/* dst[i * drow + j * dstep] = src[i * srow + j * sstep] for i < rows, j < n; nothing overlaps. */
+typedef void (*tgk_copy_rows_fn)(void *dst, int64_t drow, int64_t dstep, const void *src, int64_t srow, int64_t sstep,
+                                 size_t rows, size_t n);
 /* Uniform numbers in [0, 1) from a counter-based generator: element i is a function of key and
  * index[i] alone, the same on every instruction set. */
 typedef void (*tgk_random_fn)(void *dst, const int64_t *index, uint64_t key, size_t n);
@@ -65,6 +68,7 @@ typedef struct tgk_table {
   tgk_unary_fn round[TG_DTYPE_COUNT];
   tgk_fold_fn sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT]; /* computed dtypes */
   tgk_strided_fn strided[4];                            /* [log2 of itemsize] */
+  tgk_copy_rows_fn copy_rows[4];                        /* the same */
   tgk_random_fn random[TG_DTYPE_COUNT];                 /* F32 (24 bits) and F64 (53 bits) only */
   tgk_gemm gemm[TG_DTYPE_COUNT];                        /* F32 and F64 only */
 } tgk_table;

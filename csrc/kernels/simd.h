@@ -12,6 +12,7 @@
  *   vf32_clamp(x, low, high)                            x within scalar bounds; NaN stays
  *   vf32_mul_error(a, b, p)                             a * b - p without rounding, p being a * b rounded
  *   vf32_fma_once(a, b, c)                              a * b + c rounded as if once everywhere, |a * b| <= |c|
+ *   vf32_turn(v, k) vf64_turn(v, k)                     lane i + k of v in lane i, around the end
  *   vi64_any(mask)                                      whether a lane is set
  *   TGK_INDEPENDENT                                     before a loop whose turns don't depend on each other
  *   TGK_SCALAR                                          in a loop that vector code would only slow down */
@@ -52,12 +53,31 @@
   TGK_INLINE void vector##_store(type *p, vector v) { *(vector##_unaligned *)p = (vector##_unaligned)v; }   \
   TGK_INLINE vector vector##_set1(type x) { return x - (vector){0}; }
 
+/* Both compilers make one instruction of it where k is a constant, but not of the same source. */
+#if defined(__clang__)
+#define TGK_TURN(vector, integers)                                                                          \
+  TGK_INLINE vector vector##_turn(vector v, int k) {                                                        \
+    vector turned = v;                                                                                      \
+    for (int i = 0; i < TGK_LANES(vector); i++) turned[i] = v[(i + k) % TGK_LANES(vector)];                 \
+    return turned;                                                                                          \
+  }
+#else
+#define TGK_TURN(vector, integers)                                                                          \
+  TGK_INLINE vector vector##_turn(vector v, int k) {                                                        \
+    integers from = {0};                                                                                    \
+    for (int i = 0; i < TGK_LANES(vector); i++) from[i] = (i + k) % TGK_LANES(vector);                      \
+    return __builtin_shuffle(v, from);                                                                      \
+  }
+#endif
+
 TGK_VECTOR(vf32, float)
 TGK_VECTOR(vf64, double)
 TGK_VECTOR(vi32, int32_t)
 TGK_VECTOR(vu32, uint32_t)
 TGK_VECTOR(vi64, int64_t)
 TGK_VECTOR(vu64, uint64_t)
+TGK_TURN(vf32, vi32)
+TGK_TURN(vf64, vi64)
 
 #if TGK_AVX512
 TGK_INLINE vf32 vf32_fma(vf32 a, vf32 b, vf32 c) { return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
