@@ -33,10 +33,21 @@ typedef void (*tgk_copy_rows_fn)(void *dst, int64_t drow, int64_t dstep, const v
 /* Uniform numbers in [0, 1) from a counter-based generator: element i is a function of key and
  * index[i] alone, the same on every instruction set. */
 typedef void (*tgk_random_fn)(void *dst, const int64_t *index, uint64_t key, size_t n);
-/* One register tile of a matrix product over packed panels:
- *   c[i*ldc + j] (+)= sum_p a[p*mr + i] * b[p*nr + j]   for i < mr, j < nr, p = 0..k-1 in order;
+/* One register tile of a matrix product, rows of b lying anywhere:
+ *   c[i*ldc + j] (+)= sum_p a[p*mr + i] * b[at[p] + j]   for i < mr, j < nr, p = 0..k-1 in order;
  * the sum replaces c unless `accumulate`. */
-typedef void (*tgk_gemm_fn)(int64_t k, const void *a, const void *b, void *c, int64_t ldc, int accumulate);
+typedef void (*tgk_gemm_fn)(int64_t k, const void *a, const void *b, const int64_t *at, void *c, int64_t ldc,
+                            int accumulate);
+
+/* One register tile of inner products, each over several runs of k elements:
+ *   c[i*ldc + j] += sum_r sum_p a[r*a_next + i*lda + p] * b[r*b_next + at[j] + p]
+ *   for i < mr, j < TGK_DOT_COLUMNS, r < runs, p < k.
+ * Up to a vector past the end of a run is read, but does not matter. */
+#define TGK_DOT_COLUMNS 3
+typedef struct tgk_dot_layout {
+  int64_t runs, k, lda, a_next, b_next, ldc;
+} tgk_dot_layout;
+typedef void (*tgk_dot_fn)(const tgk_dot_layout *l, const void *a, const void *b, const int64_t *at, void *c);
 
 /* Packing: to[i*width + r] = rows[r][i]   for r < count, i < n. Fast for four rows. */
 typedef void (*tgk_interleave_fn)(void *to, int64_t width, const void *const *rows, int count, int64_t n);
@@ -45,6 +56,7 @@ typedef void (*tgk_interleave_fn)(void *to, int64_t width, const void *const *ro
 
 typedef struct tgk_gemm {
   tgk_gemm_fn run[TGK_GEMM_VECTORS]; /* run[v]: a tile of mr rows by nr = (v + 1) * lanes columns */
+  tgk_dot_fn dot;
   tgk_interleave_fn interleave;
   int mr, lanes;
 } tgk_gemm;

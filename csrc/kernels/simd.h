@@ -14,6 +14,7 @@
  *   vf32_fma_once(a, b, c)                              a * b + c rounded as if once everywhere, |a * b| <= |c|
  *   vf32_turn(v, k) vf64_turn(v, k)                     lane i + k of v in lane i, around the end
  *   vi64_any(mask)                                      whether a lane is set
+ *   TGK_HOLD(v)                                         loads v once: or it may be read from memory at each use
  *   TGK_INDEPENDENT                                     before a loop whose turns don't depend on each other
  *   TGK_SCALAR                                          in a loop that vector code would only slow down */
 #if TGK_AVX512
@@ -42,6 +43,14 @@
 #endif
 
 #define TGK_SCALAR __asm__ volatile("")
+
+#if defined(__x86_64__)
+#define TGK_HOLD(v) __asm__("" : "+v"(v))
+#elif defined(__aarch64__)
+#define TGK_HOLD(v) __asm__("" : "+w"(v))
+#else
+#define TGK_HOLD(v) (void)(v)
+#endif
 
 #define TGK_LANES(vector) ((int)(sizeof(vector) / sizeof(((vector){0})[0])))
 

@@ -1,0 +1,128 @@
+/* Packing of panels (see pack.h). */
+#include "exec/pack.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/integers.h"
+
+#define READ_POINTS 2048 /* short rows are read together, about as many elements at once */
+#define READ_ROWS 32     /* and at most so many rows */
+#define LONG_ROW 2048
+
+/* ---- operands ---- */
+
+/* Rough nanoseconds an element takes to be read in rows of `length` and packed. */
+static double read_cost(const tg_walk *w, int64_t length, bool along_k) {
+  double cost = 30.0 / (double)length + (along_k ? 0.3 : 0.1);
+  if (w->kind == TG_WALK_RUNS) {
+    int64_t step = w->stride[w->nswept - 1], run = tg_min(w->shape[w->nswept - 1], length);
+    cost += 10.0 / (double)run + (step >= -1 && step <= 1 ? 0.1 : 0.8);
+  }
+  return cost;
+}
+
+tg_status tg_operand_init(tg_operand *o, const tg_access *access, void *const *slots, tg_dims batch, tg_dims lanes,
+                          tg_dims k, tg_dtype summed) {
+  o->memory = slots[access->slot];
+  o->stored = tg_itemsize(access->dtype);
+  if (access->dtype != summed) o->cast = tgk.cast[access->dtype][summed];
+  tg_view *view[2] = {NULL, NULL};
+  tg_walk walk[2] = {{0}, {0}};
+  double cost[2];
+  tg_status status = TG_OK;
+  for (int along_k = 0; along_k < 2 && !status; along_k++) {
+    tg_dims order[3] = {batch, along_k ? lanes : k, along_k ? k : lanes};
+    int64_t length = tg_min(order[2].size, along_k ? TG_PACK_K : LONG_ROW);
+    if (length == order[2].size) length = tg_max(length, tg_min(length * order[1].size, READ_POINTS));
+    view[along_k] = tg_layout_groups(access->view, 3, order);
+    if (!view[along_k]) status = tg_fail_memory(sizeof(tg_view));
+    else status = tg_walk_init(&walk[along_k], view[along_k], 0, access->dtype);
+    if (!status) cost[along_k] = read_cost(&walk[along_k], length, along_k);
+  }
+  int chosen = !status && cost[1] < cost[0];
+  if (!status) {
+    o->along_k = chosen;
+    o->view = view[chosen];
+    o->walk = walk[chosen];
+    o->cost = cost[chosen];
+  }
+  for (int i = 0; i < 2; i++) {
+    if (!status && i == chosen) continue;
+    tg_walk_clear(&walk[i]);
+    tg_free(view[i]);
+  }
+  return status;
+}
+
+void tg_operand_clear(tg_operand *o) {
+  tg_walk_clear(&o->walk);
+  tg_free(o->view);
+}
+
+/* ---- packing ---- */
+
+int64_t tg_pack_points(int64_t lanes, int64_t k) {
+  return tg_max(4 * tg_max(lanes, k), tg_min(READ_POINTS, lanes * k));
+}
+
+/* Elements [start, start + n) of `count` rows from row `first` on into rows[]: where they lie in
+ * memory if they can be used there, else read, and converted, into the packer's memory. */
+static void read_rows(const tg_packer *p, const tg_operand *o, int64_t first, int64_t count, int64_t start, int64_t n,
+                      const void **rows) {
+  int64_t length = o->along_k ? o->k : o->lanes;
+  int64_t together = n == length ? count : 1; /* whole rows are one run of the walk */
+  for (int64_t i = 0; i < count; i += together) {
+    const char *row = tg_walk_read(&o->walk, o->memory, NULL, (first + i) * length + start, together * n,
+                                   p->raw + (size_t)(i * n) * o->stored);
+    if (o->cast) {
+      char *converted = p->converted + (size_t)(i * n) * p->itemsize;
+      o->cast(converted, row, (size_t)(together * n));
+      row = converted;
+    }
+    for (int64_t r = 0; r < together; r++) rows[i + r] = row + (size_t)(r * n) * p->itemsize;
+  }
+}
+
+/* How many rows of n elements, of a whole length `length`, to read at once: a multiple of 4. */
+static int64_t rows_at_once(int64_t n, int64_t length) {
+  return n == length ? tg_min(tg_max(READ_POINTS / n / 4, 1) * 4, READ_ROWS) : 4;
+}
+
+static void pack_along_k(const tg_packer *p, const tg_operand *o, const tg_piece *piece, char *to) {
+  const void *rows[READ_ROWS];
+  int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->k, o->k), group = tg_min(4, o->unit);
+  for (int64_t lane = 0; lane < padded; lane += most) {
+    int64_t count = tg_min(most, padded - lane), real = tg_max(0, tg_min(count, piece->lanes - lane));
+    if (real) read_rows(p, o, piece->batch * o->lanes + piece->lane + lane, real, piece->k0, piece->k, rows);
+    for (int64_t i = real; i < count; i++) rows[i] = p->zeros;
+    for (int64_t i = 0; i < count; i += group) {
+      int64_t panel = (lane + i) / o->width * o->width, width = tg_min(o->width, padded - panel);
+      char *at = to + (size_t)(panel * piece->k + lane + i - panel) * p->itemsize;
+      p->gemm->interleave(at, width, rows + i, (int)group, piece->k);
+    }
+  }
+}
+
+static void pack_along_lanes(const tg_packer *p, const tg_operand *o, const tg_piece *piece, char *to) {
+  const void *rows[READ_ROWS];
+  size_t size = p->itemsize;
+  int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->lanes, o->lanes);
+  for (int64_t k = 0; k < piece->k; k += most) {
+    int64_t count = tg_min(most, piece->k - k);
+    read_rows(p, o, piece->batch * o->k + piece->k0 + k, count, piece->lane, piece->lanes, rows);
+    for (int64_t panel = 0; panel < padded; panel += o->width) {
+      int64_t width = tg_min(o->width, padded - panel), real = tg_min(width, piece->lanes - panel);
+      char *at = to + (size_t)(panel * piece->k + k * width) * size;
+      for (int64_t i = 0; i < count; i++, at += (size_t)width * size) {
+        memcpy(at, (const char *)rows[i] + (size_t)panel * size, (size_t)real * size);
+        if (real < width) memset(at + (size_t)real * size, 0, (size_t)(width - real) * size);
+      }
+    }
+  }
+}
+
+void tg_pack(const tg_packer *p, const tg_operand *o, const tg_piece *piece, char *to) {
+  if (o->along_k) pack_along_k(p, o, piece, to);
+  else pack_along_lanes(p, o, piece, to);
+}

@@ -1,0 +1,46 @@
+/* Sums become outputs (see results.h). */
+#include "exec/results.h"
+
+#include "base/integers.h"
+
+#define LINE_BYTES (TG_BLOCK * sizeof(double)) /* a result of the epilogue, in front of its registers */
+
+tg_status tg_results_init(tg_results *r, const tg_kernel *kernel, void *const *slots) {
+  r->kernel = kernel;
+  r->slots = slots;
+  tg_status status = tg_walk_init(&r->out, kernel->out.view, 0, kernel->out.dtype);
+  if (!status && (kernel->epilogue.ninstr > 1 || kernel->out.dtype != kernel->reduced))
+    status = tg_vm_compile(&kernel->epilogue, 0, &r->epilogue);
+  return status;
+}
+
+void tg_results_clear(tg_results *r) {
+  tg_vm_free(r->epilogue);
+  tg_walk_clear(&r->out);
+}
+
+size_t tg_results_scratch_size(const tg_results *r) {
+  return r->epilogue ? LINE_BYTES + tg_vm_scratch_size(r->epilogue) : 0;
+}
+
+void tg_results_prepare(const tg_results *r, void *scratch) {
+  if (r->epilogue) tg_vm_prepare(r->epilogue, (char *)scratch + LINE_BYTES);
+}
+
+void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t n, const char *sums) {
+  const tg_access *out = &r->kernel->out;
+  void *memory = r->slots[out->slot];
+  if (!r->epilogue) {
+    tg_walk_write(&r->out, memory, NULL, start, n, sums);
+    return;
+  }
+  size_t size = tg_itemsize(r->kernel->reduced);
+  for (int64_t done = 0; done < n; done += TG_BLOCK) {
+    int64_t count = tg_min(TG_BLOCK, n - done);
+    tg_vm_eval_into(r->epilogue, (char *)scratch + LINE_BYTES, r->slots, NULL, start + done, count,
+                    sums + (size_t)done * size, out->dtype, scratch);
+    tg_walk_write(&r->out, memory, NULL, start + done, count, scratch);
+  }
+}
+
+tg_status tg_results_status(const tg_results *r) { return r->epilogue ? tg_vm_status(r->epilogue) : TG_OK; }

@@ -1,0 +1,178 @@
+/* Sliding windows (see window.h). */
+#include "exec/window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/integers.h"
+
+/* Is one step along dim j of the view as `*by` steps along dim i, in position and bounds? No more than there are points
+ * along i, so that both together leave no element out. */
+static bool moves_along(const tg_view *v, int j, int i, int64_t *by) {
+  if (v->stride[i] == 0 || v->stride[j] % v->stride[i]) return false;
+  *by = v->stride[j] / v->stride[i];
+  if (*by == 0 || *by > v->shape[i] || *by < -v->shape[i]) return false;
+  for (int k = 0; k < v->nbound; k++)
+    if (v->bound[k].coef[j] != *by * v->bound[k].coef[i]) return false;
+  return true;
+}
+
+static bool matters(const tg_view *v, int j) {
+  if (v->shape[j] == 1) return false;
+  bool matter = v->stride[j] != 0;
+  for (int k = 0; k < v->nbound; k++) matter |= v->bound[k].coef[j] != 0;
+  return matter;
+}
+
+/* Zeros at both ends of axis i for all indices of the others, at most as many as the shift reaches. */
+static int64_t margin(const tg_window *w, int i) {
+  const tg_window_axis *axis = &w->axis[i];
+  int64_t low = 0, high = 0;
+  for (int k = 0; k < w->of->nbound; k++) {
+    const tg_bound *b = &w->of->bound[k];
+    int64_t coef = b->coef[axis->source];
+    bool alone = coef != 0;
+    for (int d = 0; d < w->of->ndim; d++) {
+      int s = d - w->shift.first;
+      bool along = d == axis->source || (s >= 0 && s < w->shift.count && w->moves[s] == i);
+      alone &= along || b->coef[d] == 0;
+    }
+    if (!alone) continue;
+    int64_t first = b->offset - coef * axis->before, last = first + coef * (axis->size - 1), step = llabs(coef);
+    int64_t under = tg_max(0, tg_ceil_div(-tg_min(first, last), step));
+    int64_t over = tg_max(0, tg_floor_div(tg_max(first, last) - b->size, step) + 1);
+    low = tg_max(low, coef > 0 ? under : over);
+    high = tg_max(high, coef > 0 ? over : under);
+  }
+  return tg_min(tg_min(low, high), axis->size - axis->points);
+}
+
+bool tg_window_plan(tg_window *w, const tg_view *v, tg_dims batch, tg_dims run, int nrun, tg_dims shift) {
+  if (v->below) return false;
+  int lead = run.count - nrun;
+  *w = (tg_window){.of = v, .shift = shift, .nrun = nrun, .planes = 1, .points = 1, .length = 1, .size = 1};
+  w->outer[0] = batch;
+  w->outer[1] = tg_dims_of(v->shape, run.first, lead);
+  w->images = w->outer[0].size * w->outer[1].size;
+  for (int i = 0; i < nrun; i++) {
+    int source = run.first + lead + i;
+    w->axis[i] = (tg_window_axis){.source = source, .points = v->shape[source], .size = v->shape[source]};
+    w->points *= v->shape[source];
+  }
+  for (int s = 0; s < shift.count; s++) {
+    int j = shift.first + s;
+    w->moves[s] = -1;
+    if (!matters(v, j)) continue;
+    for (int i = 0; i < nrun; i++) {
+      int64_t by;
+      if (!moves_along(v, j, w->axis[i].source, &by)) continue;
+      if (w->moves[s] >= 0 && llabs(by) >= llabs(w->by[s])) continue;
+      w->moves[s] = i;
+      w->by[s] = by;
+    }
+    if (w->moves[s] < 0) {
+      w->plane[w->nplane++] = j;
+      w->planes *= v->shape[j];
+      continue;
+    }
+    tg_window_axis *axis = &w->axis[w->moves[s]];
+    int64_t reach = w->by[s] * (v->shape[j] - 1);
+    axis->size += llabs(reach);
+    if (reach < 0) axis->before -= reach;
+  }
+  for (int i = nrun - 1; i >= 0; i--) {
+    tg_window_axis *axis = &w->axis[i];
+    int64_t shared = i ? margin(w, i) : 0;
+    axis->step = w->size;
+    axis->size -= shared;
+    w->spill += shared * axis->step;
+    w->length += (axis->points - 1) * axis->step;
+    w->size *= axis->size;
+  }
+  return true;
+}
+
+tg_status tg_window_open(tg_window *w, const tg_access *access, void *const *slots, tg_dtype summed) {
+  w->memory = slots[access->slot];
+  w->stored = tg_itemsize(access->dtype);
+  w->itemsize = tg_itemsize(summed);
+  if (access->dtype != summed) w->cast = tgk.cast[access->dtype][summed];
+  tg_layout_dim dims[TG_MAX_DIMS];
+  int n = 0;
+  for (int g = 0; g < 2; g++)
+    for (int i = 0; i < w->outer[g].count; i++, n++)
+      dims[n] = (tg_layout_dim){.source = w->outer[g].first + i, .size = w->of->shape[w->outer[g].first + i]};
+  for (int i = 0; i < w->nplane; i++, n++)
+    dims[n] = (tg_layout_dim){.source = w->plane[i], .size = w->of->shape[w->plane[i]]};
+  for (int i = 0; i < w->nrun; i++, n++)
+    dims[n] = (tg_layout_dim){.source = w->axis[i].source, .size = w->axis[i].size, .before = w->axis[i].before};
+  w->view = tg_layout(w->of, n, dims);
+  return w->view ? tg_walk_init(&w->walk, w->view, 0, access->dtype) : tg_fail_memory(sizeof *w->view);
+}
+
+void tg_window_close(tg_window *w) {
+  tg_walk_clear(&w->walk);
+  tg_free(w->view);
+  w->view = NULL;
+}
+
+void tg_window_shifts(const tg_window *w, int64_t plane, int64_t *shifts) {
+  int64_t start = 0, at[TG_MAX_DIMS] = {0}, step[TG_MAX_DIMS] = {0};
+  const int64_t *shape = w->of->shape + w->shift.first;
+  for (int i = 0; i < w->nrun; i++) start += w->axis[i].before * w->axis[i].step;
+  for (int i = w->nplane - 1; i >= 0; i--) {
+    step[w->plane[i] - w->shift.first] = plane;
+    plane *= w->of->shape[w->plane[i]];
+  }
+  for (int s = 0; s < w->shift.count; s++)
+    if (w->moves[s] >= 0) step[s] = w->by[s] * w->axis[w->moves[s]].step;
+  for (int64_t i = 0; i < w->shift.size; i++) {
+    shifts[i] = start;
+    for (int s = w->shift.count - 1; s >= 0; s--) {
+      start += step[s];
+      if (++at[s] < shape[s]) break;
+      start -= at[s] * step[s];
+      at[s] = 0;
+    }
+  }
+}
+
+int64_t tg_window_part(const tg_window *w, int64_t rows) {
+  return (rows + w->axis[0].size - w->axis[0].points) * w->axis[0].step;
+}
+
+int64_t tg_window_length(const tg_window *w, int64_t rows) {
+  return w->length - (w->axis[0].points - rows) * w->axis[0].step;
+}
+
+void tg_window_read(const tg_window *w, int64_t image, int64_t count, int64_t row, int64_t rows, int64_t plane,
+                    char *raw, char *to) {
+  int64_t planes = count * w->planes, n = tg_window_part(w, rows), start = image * w->planes * w->size;
+  if (n == plane && n == w->size) { /* all one after the other */
+    n *= planes;
+    planes = 1;
+  }
+  start += row * w->axis[0].step;
+  for (int64_t i = 0; i < planes; i++, start += w->size, to += (size_t)plane * w->itemsize) {
+    const char *from = tg_walk_read(&w->walk, w->memory, NULL, start, n, w->cast ? raw : to);
+    if (w->cast) w->cast(to, from, (size_t)n);
+    else if (from != to) memcpy(to, from, (size_t)n * w->itemsize);
+    if (n < plane) memset(to + (size_t)n * w->itemsize, 0, (size_t)tg_min(w->spill, plane - n) * w->itemsize);
+  }
+}
+
+static char *gather(const tg_window *w, int i, int64_t points, const char *from, char *to) {
+  if (i == w->nrun - 1) {
+    for (size_t at = 0; at < (size_t)points * w->itemsize; at += TG_WINDOW_SLACK)
+      memcpy(to + at, from + at, TG_WINDOW_SLACK);
+    return to + (size_t)points * w->itemsize;
+  }
+  for (int64_t p = 0; p < points; p++, from += (size_t)w->axis[i].step * w->itemsize)
+    to = gather(w, i + 1, w->axis[i + 1].points, from, to);
+  return to;
+}
+
+char *tg_window_gather(const tg_window *w, int64_t rows, const char *from, char *to) {
+  return gather(w, 0, rows, from, to);
+}
