@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 
 typedef struct tg_fold {
-  tgk_fold_fn block;     /* a block into one element */
+  tgk_fold_fn block;     /* blocks into one element each */
   tgk_binary_fn combine; /* element by element */
   uint64_t identity;     /* its bytes */
 } tg_fold;

@@ -39,9 +39,10 @@ static tg_status touch_task(void *context, int64_t task, int worker) {
 
 static tg_status read_task(void *context, int64_t task, int worker) {
   const probe *p = context;
+  const void *row = p->memory + task * STREAM_TASK;
   float sum = 0;
   (void)worker;
-  tgk.sum[TG_F32](&sum, p->memory + task * STREAM_TASK, (size_t)STREAM_TASK / sizeof sum);
+  tgk.sum[TG_F32](&sum, &row, 1, (size_t)STREAM_TASK / sizeof sum);
   return TG_OK;
 }
 
@@ -62,8 +63,10 @@ static tg_status gemm_task(void *context, int64_t task, int worker) {
   size_t item = tg_itemsize(p->dtype);
   char *a = p->memory + (size_t)worker * p->each, *b = a + (size_t)g->mr * GEMM_K * item;
   char *c = b + (size_t)columns(g) * GEMM_K * item;
+  int64_t at[GEMM_K];
   (void)task;
-  for (int i = 0; i < GEMM_TILES; i++) g->run[TGK_GEMM_VECTORS - 1](GEMM_K, a, b, c, columns(g), 0);
+  for (int k = 0; k < GEMM_K; k++) at[k] = k * columns(g);
+  for (int i = 0; i < GEMM_TILES; i++) g->run[TGK_GEMM_VECTORS - 1](GEMM_K, a, b, at, c, columns(g), 0);
   return TG_OK;
 }
 

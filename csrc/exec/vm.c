@@ -56,6 +56,8 @@ struct tg_vm {
   step steps[];
 };
 
+#define FOLD_ROWS 16 /* rows folded in one call */
+
 /* ---- compiling ---- */
 
 static int op_cost(const tg_instr *in) {
@@ -326,9 +328,13 @@ static void fold(const step *s, const tg_tile *tile, int64_t n, const void *valu
     return;
   }
   if (n < tile->row) to += (size_t)(tile->offset / TG_BLOCK) * itemsize;
-  for (int64_t at = 0; at < n; at += tile->row, to += itemsize) {
-    memcpy(to, &s->fold.identity, itemsize);
-    s->fold.block(to, (const char *)value + (size_t)at * itemsize, (size_t)tg_min(tile->row, n - at));
+  int64_t length = tg_min(tile->row, n), rows = n / length;
+  tgk.strided[tg_log2_itemsize((tg_dtype)s->instr->dtype)](to, &s->fold.identity, 0, (size_t)rows);
+  for (int64_t first = 0; first < rows; first += FOLD_ROWS) {
+    const void *row[FOLD_ROWS];
+    int64_t count = tg_min(FOLD_ROWS, rows - first);
+    for (int64_t i = 0; i < count; i++) row[i] = (const char *)value + (size_t)((first + i) * length) * itemsize;
+    s->fold.block(to + (size_t)first * itemsize, row, (size_t)count, (size_t)length);
   }
 }
 

@@ -177,6 +177,20 @@ static tg_status store(tg_builder *b, int64_t i) {
 
 /* ---- how a group's domain takes up a reduce ---- */
 
+/* Finds the group's dim that is the i-th of the spread view's: of its size and, seen through `view`, its stride. */
+static bool match_dims(const tg_view *view, const tg_view *spread, int64_t *order) {
+  bool used[TG_MAX_DIMS] = {false};
+  for (int i = 0; i < spread->ndim; i++) {
+    int d = 0;
+    while (d < view->ndim && (used[d] || view->shape[d] != spread->shape[i] ||
+                              (view->shape[d] != 1 && view->stride[d] != spread->stride[i])))
+      d++;
+    if (d == view->ndim) return false;
+    used[order[i] = d] = true;
+  }
+  return true;
+}
+
 /* Is `view`, from the group's domain, the reduce's result spread along its rows? If the group has no rows yet, its
  * dims must be put in `order` first (*reorder). */
 static tg_status runs_along(const tg_builder *b, const group *g, const reduction *r, tg_view *view, bool *fits,
@@ -187,15 +201,11 @@ static tg_status runs_along(const tg_builder *b, const group *g, const reduction
   *fits = false;
   *reorder = g->nout == ndim;
   if (g->closed || r->contraction || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
-  if (g->nfold && !g->cached) return TG_OK;
-  if (*reorder ? r->merged : g->nout != r->nout) return TG_OK;
-  for (int i = 0; i < ndim; i++) order[i] = i;
-  if (*reorder) domain_order(b->items[r->item].node, order);
-  for (int i = 0; i < ndim; i++)
-    if (g->domain->shape[order[i]] != r->shape[i]) return TG_OK;
-  if ((status = spread_of(r, &spread)) || (status = tg_view_permute(view, ndim, order, &seen))) goto done;
-  *fits = tg_view_equal(seen, spread);
-done:
+  if ((g->nfold && !g->cached) || (!*reorder && g->nout != r->nout)) return TG_OK;
+  if ((status = spread_of(r, &spread))) return status;
+  if (*reorder && match_dims(view, spread, order) && !(status = tg_view_permute(view, ndim, order, &seen)))
+    *fits = tg_view_equal(seen, spread);
+  else if (!*reorder) *fits = tg_view_equal(view, spread);
   tg_view_unref(spread);
   tg_view_unref(seen);
   return status;
@@ -227,7 +237,9 @@ static tg_status make_rows(tg_builder *b, group *g, const reduction *r, const in
   if (status) return status;
   status = change_domain(b, g, domain, r->nout, NULL, order, own);
   tg_view_unref(domain);
-  memcpy(g->order, order, sizeof g->order);
+  int64_t before[TG_MAX_DIMS];
+  memcpy(before, g->order, sizeof before);
+  for (int i = 0; i < g->domain->ndim; i++) g->order[i] = before[order[i]];
   g->cached = true;
   return status;
 }
@@ -241,6 +253,42 @@ static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_vie
   tg_view_unref(spread);
   g->cached = fits_cache(b, r);
   if (!r->merged) domain_order(b->items[r->item].node, g->order);
+  return status;
+}
+
+/* Are the dims of `fine` those of `coarse`, some of them cut into several? */
+static bool is_refinement(const tg_view *fine, const tg_view *coarse) {
+  int at = 0;
+  for (int i = 0; i < coarse->ndim; i++) {
+    int64_t size = 1;
+    while (at < fine->ndim && (size < coarse->shape[i] || fine->shape[at] == 1)) size *= fine->shape[at++];
+    if (size != coarse->shape[i]) return false;
+  }
+  return at == fine->ndim;
+}
+
+/* Does the uppermost level see the elements beneath in order, all of them? */
+static bool is_plain_level(const tg_view *v) {
+  if (!v->below || v->offset || v->nbound || v->size != v->below->size) return false;
+  int64_t next = 1;
+  for (int i = v->ndim - 1; i >= 0; i--) {
+    if (v->shape[i] != 1 && v->stride[i] != next) return false;
+    next *= v->shape[i];
+  }
+  return true;
+}
+
+/* A map can as well run over the finer dims in which one of its sources, seen whole and in order through *own, is
+ * laid out: windows that tile an image, say. *own then needs no second level. */
+static tg_status refine_domain(tg_builder *b, group *g, const tg_view *fine, tg_view **own) {
+  tg_view *domain;
+  if (g->closed || g->nout != g->domain->ndim || fine->ndim <= g->domain->ndim || !is_refinement(fine, g->domain))
+    return TG_OK;
+  tg_status status = tg_view_contiguous(fine->ndim, fine->shape, &domain);
+  if (status) return status;
+  status = change_domain(b, g, domain, fine->ndim, domain, NULL, own);
+  for (int i = 0; i < fine->ndim; i++) g->order[i] = i;
+  tg_view_unref(domain);
   return status;
 }
 
@@ -622,6 +670,27 @@ static tg_status place_reduce(tg_builder *b, int64_t i, readers *r) {
   return TG_OK;
 }
 
+static tg_status place_computed(tg_builder *b, int64_t i, readers *r) {
+  item *it = &b->items[i];
+  bool copy = it->node->kind == TG_NODE_COPY, fits = false;
+  tg_status status = TG_OK;
+  if (r->one_place) {
+    group *g = &b->groups[r->group];
+    const tg_view *fine = is_plain_level(r->view) ? r->view->below : NULL;
+    if (!fine && copy && tg_view_is_contiguous(r->view)) fine = it->node->shape;
+    if (fine) status = refine_domain(b, g, fine, &r->view);
+    if (!status) status = foresee_rows(b, it, r->group, &r->view);
+    if (status) return status;
+    r->points = points_of(g, r->view);
+    fits = g->weight < MAX_FUSED && !r->view->below;
+  }
+  if (copy ? !fits || r->points > (double)it->node->shape->size : should_store(it, r, fits))
+    return store_somewhere(b, i);
+  if (fits) join(b, i, r);
+  else it->points = (float)r->points; /* computed again by every reader */
+  return TG_OK;
+}
+
 static tg_status place(tg_builder *b, int64_t i) {
   item *it = &b->items[i];
   tg_node *n = it->node;
@@ -633,19 +702,12 @@ static tg_status place(tg_builder *b, int64_t i) {
   }
   if (tg_is_realized(n)) return TG_OK;
   if (n->kind == TG_NODE_GATHER) b->items[tg_storage_of(b, b->edges[it->first_edge].src)].must_store = true;
-  if (it->target || it->must_store || n->kind == TG_NODE_COPY || n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER)
+  if (it->target || it->must_store || n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER)
     return store_somewhere(b, i);
   if (n->kind == TG_NODE_CONST || n->kind == TG_NODE_ARANGE) return TG_OK; /* as cheap as a load everywhere */
   if ((status = survey(b, it, &r))) return status;
-  if (n->kind == TG_NODE_REDUCE) {
-    status = place_reduce(b, i, &r);
-  } else if (!r.one_place || !(status = foresee_rows(b, it, r.group, &r.view))) {
-    if (r.one_place) r.points = points_of(&b->groups[r.group], r.view);
-    bool fits = r.one_place && b->groups[r.group].weight < MAX_FUSED && !r.view->below;
-    if (should_store(it, &r, fits)) status = store_somewhere(b, i);
-    else if (fits) join(b, i, &r);
-    else it->points = (float)r.points; /* computed again by every reader */
-  }
+  if (n->kind == TG_NODE_REDUCE) status = place_reduce(b, i, &r);
+  else status = place_computed(b, i, &r);
   tg_view_unref(r.view);
   return status;
 }
