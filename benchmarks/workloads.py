@@ -34,6 +34,13 @@ def conv(x, w, backward=None, **kwargs):
 def chain(L, x):
   for _ in range(50): x = x * 0.99 + 0.1
   return x
+def batchnorm(L, x, weight, bias):
+  mean = x.mean((0, 2, 3))
+  var = (x - mean.reshape(1, -1, 1, 1)).square().mean((0, 2, 3))
+  return x.batchnorm(weight, bias, mean, (var + 1e-5).rsqrt())
+def upsample(L, x):
+  n, c, h, w = x.shape
+  return x.reshape(n, c, h, 1, w, 1).expand(n, c, h, 2, w, 2).reshape(n, c, 2*h, 2*w).contiguous()
 def softmax_numpy(L, x):
   e = L.exp(x - x.max(-1, keepdims=True))
   return e / e.sum(-1, keepdims=True)
@@ -79,7 +86,7 @@ def mnist_step(c):
   weights = small(c, 1, 3, 3), small(2 * c, c, 3, 3), small(50 * c, 10)
   return Workload((normal(128, 784), integers(10, 128), *weights), mnist_ours, mnist_torch, tol=1e-3, steps=True)
 
-IMAGES, POOLED, BIG = (8, 64, 56, 56), (32, 32, 56, 56), 1 << 22
+IMAGES, POOLED, CHANNELS, BIG = (8, 64, 56, 56), (32, 32, 56, 56), (32, 64, 28, 28), 1 << 22
 
 WORKLOADS = {
   "mnist, whole process": Workload((), "mnist.py", "benchmarks/mnist_torch.py", tol=0.05),
@@ -110,11 +117,16 @@ WORKLOADS = {
   "sum 4096x4096 axis 0": Workload((normal(4096, 4096),), **all_three(lambda L, x: x.sum(0))),
   "sum 4096x4096 axis 1": Workload((normal(4096, 4096),), **all_three(lambda L, x: x.sum(1))),
   "max 4096x4096": Workload((normal(4096, 4096),), **all_three(lambda L, x: x.max()), tol=0),
+  "max 4096x4096 axis 1": Workload((normal(4096, 4096),), lambda L, x: x.max(1), lambda L, x: x.amax(1), lambda L, x: x.max(1), tol=0),
   "transposed copy 2048": Workload((normal(2048, 2048),), **both(lambda L, x: x.T.contiguous()), numpy=lambda L, x: L.ascontiguousarray(x.T), tol=0),
   "softmax 2048x2048": Workload((normal(2048, 2048),), **both(lambda L, x: x.softmax(-1)), numpy=softmax_numpy),
   "softmax 2048x2048 f+b": Workload((normal(2048, 2048),), **both(lambda L, x: x.softmax(-1)), backward=(2048, 2048)),
   "layernorm 4096x1024": Workload((normal(4096, 1024),), lambda L, x: x.layernorm(), lambda L, x: L.nn.functional.layer_norm(x, (1024,)),
                                   layernorm_numpy),
+  "batchnorm 32x64x28x28": Workload((normal(*CHANNELS), normal(64), normal(64)), batchnorm,
+                                    lambda L, x, w, b: L.nn.functional.batch_norm(x, None, None, w, b, training=True)),
+  "upsample 2x 32x64x28x28": Workload((normal(*CHANNELS),), upsample, lambda L, x: L.nn.functional.interpolate(x, scale_factor=2),
+                                      lambda L, x: x.repeat(2, 2).repeat(2, 3), tol=0),
   "cross-entropy 512x10000 f+b": Workload((normal(512, 10000), integers(10000, 512)), lambda L, x, y: x.sparse_categorical_crossentropy(y),
                                           lambda L, x, y: L.nn.functional.cross_entropy(x, y), backward=()),
   "Adam 1M": Workload((normal(1 << 20),) * 2, adam_ours, adam_torch, steps=True),

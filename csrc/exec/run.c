@@ -254,7 +254,8 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
   }
 }
 
-/* Adds the points [r, r + count) of the reduced dims to the tile `to`; idx is the first of them, if there is but one. */
+/* Adds the points [r, r + count) of the reduced dims to the tile `to`. If it is but one,
+ * idx is its index. */
 static void add_columns(const reduce_job *job, char *scratch, const int64_t *idx, int64_t first, int64_t n, int64_t r,
                         int64_t count, char *to) {
   if (job->at_once > 1) { /* nothing is fixed: the out dims are swept again and again */

@@ -73,7 +73,7 @@ typedef struct scan_job {
 /* Rows are summed four at a time, because an addition waits for the one before it in its row. */
 #define ROWS 4
 
-/* Replaces the first n elements of each of `rows` blocks by their running sums, which go on from sum[] and end there. */
+/* Turns the first n elements of each of `rows` blocks into running sums, which go on from sum[] and end in it. */
 static void running_sums(tg_dtype dtype, tg_element *sum, char *blocks, size_t block_bytes, int64_t rows, int64_t n) {
   if (dtype == TG_BOOL) {
     for (int64_t r = 0; r < rows; r++) {
