@@ -259,29 +259,12 @@ typedef struct copy_context {
   int log2_itemsize;
 } copy_context;
 
-/* For n bytes too few to be worth a call: pieces of a fixed size, the last one overlapping. */
-static inline void copy_short(char *to, const char *from, int64_t n) {
-#define PIECES(size)                                                                                                   \
-  do {                                                                                                                 \
-    for (int64_t i = 0; i + size <= n; i += size) memcpy(to + i, from + i, size);                                      \
-    memcpy(to + n - size, from + n - size, size);                                                                      \
-  } while (0)
-  if (n >= 16) PIECES(16);
-  else if (n >= 8) PIECES(8);
-  else if (n >= 4) PIECES(4);
-  else
-    for (int64_t i = 0; i < n; i++) to[i] = from[i];
-#undef PIECES
-}
-
 #define GATHER(type)                                                                                                   \
   do {                                                                                                                 \
     type *element = (type *)(void *)to;                                                                                \
     const type *source = (const type *)(const void *)from;                                                             \
     for (int64_t j = 0; j < r->lo; j++) element[j] = 0;                                                                \
-    if (r->step == 1) copy_short(to + r->lo * size, from, (r->hi - r->lo) * size);                                     \
-    else                                                                                                               \
-      for (int64_t j = r->lo; j < r->hi; j++) element[j] = source[(j - r->lo) * r->step];                              \
+    for (int64_t j = r->lo; j < r->hi; j++) element[j] = source[(j - r->lo) * r->step];                                \
     for (int64_t j = r->hi; j < r->n; j++) element[j] = 0;                                                             \
   } while (0)
 
@@ -300,6 +283,10 @@ static void emit_read(void *context, const row *r) {
     if (r->step == 1) memcpy(to + r->lo * size, from, (size_t)(r->hi - r->lo) << shift);
     else tgk.strided[shift](to + r->lo * size, from, r->step, (size_t)(r->hi - r->lo));
     if (r->n > r->hi) memset(to + r->hi * size, 0, (size_t)(r->n - r->hi) << shift);
+    return;
+  }
+  if (r->step == 1) {
+    tgk.rows[shift](to, from - r->lo * size, r->jump, r->n, r->lo, r->hi, r->rows);
     return;
   }
   for (int64_t i = 0; i < r->rows; i++, to += r->n * size, from += r->jump * size) {
