@@ -575,7 +575,8 @@ def test_matrix_products_at_tile_edges(name):
 @pytest.mark.parametrize("name", ["float32", "float64"])
 @pytest.mark.parametrize("bs, g, ci, co, h, w, kh, kw, s, d, p", [
   (2, 1, 3, 8, 9, 11, 3, 3, 1, 1, 1), (1, 2, 4, 5, 8, 8, 3, 2, 2, 1, 1), (3, 4, 1, 1, 7, 10, 3, 3, 1, 2, 2), (2, 1, 5, 33, 12, 5, 1, 1, 1, 1, 0),
-  (2, 3, 2, 2, 13, 13, 4, 5, 3, 2, 3), (4, 1, 16, 17, 6, 6, 3, 3, 1, 1, 1)])
+  (2, 3, 2, 2, 13, 13, 4, 5, 3, 2, 3), (4, 1, 16, 17, 6, 6, 3, 3, 1, 1, 1), (32, 1, 20, 33, 14, 14, 3, 3, 1, 1, 1),
+  (9, 2, 3, 9, 30, 25, 3, 2, 1, 1, 1), (4, 1, 3, 4, 150, 201, 3, 3, 1, 1, 1), (11, 1, 1, 3, 9, 40, 5, 5, 1, 2, 4)])
 def test_convolutions(name, bs, g, ci, co, h, w, kh, kw, s, d, p):
   """Forward, and both gradients as the sums over windows that they are: strides, dilations, groups."""
   rng = np.random.default_rng(15)
@@ -595,6 +596,57 @@ def test_convolutions(name, bs, g, ci, co, h, w, kh, kw, s, d, p):
   spread = lambda: contract(back, kernel, {2}).reshape((bs, g*ci, oh, ow, kh, kw)).window_adjoint((h+2*p, w+2*p), (s, s), (d, d))
   exact(lambda: spread().shrink(((0, bs), (0, g*ci), (p, h+p), (p, w+p))), torch_x.grad.numpy(), name, "input")
 
+def sliding(rng, name, bs, ci, ndim):
+  """Windows over reversed, padded images, as a LazyBuffer and an array: (bs, ci, positions, kernel), some of the kernel's axes
+  reversed, so that sliding along them goes backwards."""
+  kernel, dilation = rng.integers(1, 4, ndim).tolist(), rng.choice([1, 1, 2], ndim).tolist()
+  reach = [d*(k-1) + 1 for k, d in zip(kernel, dilation)]
+  flips = [1, 1, *rng.choice([1, 1, -1], ndim).tolist()]
+  pads = [(0, 0), (0, 0), *(tuple(rng.integers(0, r+1, 2).tolist()) for r in reach)]
+  x = whole(rng, (bs, ci, *(r + int(rng.integers(0, 12 if ndim > 1 else 90)) for r in reach)), name)
+  back = [*[1]*(2+ndim), *rng.choice([1, 1, -1], ndim).tolist()]
+  lb = load(x, name).stride(flips).pad(pads).window(kernel, [1]*ndim, dilation).stride(back)
+  a = np.pad(x[tuple(slice(None, None, f) for f in flips)], pads)
+  a = np.lib.stride_tricks.sliding_window_view(a, reach, tuple(range(2, 2+ndim)))
+  return lb, a[(..., *(slice(None, None, d) for d in dilation))][tuple(slice(None, None, f) for f in back)]
+
+@pytest.mark.parametrize("name", ["float32", "float64", "float16", "bfloat16"])
+def test_sliding_windows(name):
+  """Sums over the kernel and over the positions: what convolutions and the gradients of their kernels are, in any dimensions."""
+  rng = np.random.default_rng(22)
+  for _ in range(40):
+    ndim, co = int(rng.choice([1, 2, 2, 2, 3])), int(rng.choice([1, 3, 8, 17]))
+    seen, a = sliding(rng, name, int(rng.choice([1, 2, 9, 20])), int(rng.choice([1, 2, 5])), ndim)
+    (bs, ci), out, kernel = a.shape[:2], a.shape[2:2+ndim], a.shape[2+ndim:]
+    full = (bs, co, *a.shape[1:])
+    wide = seen.reshape((bs, 1, *a.shape[1:])).expand(full)
+    w, g = whole(rng, (co, ci, *kernel), name), whole(rng, (bs, co, *out), name)
+    lw = load(w, name).reshape((1, co, ci, *[1]*ndim, *kernel)).expand(full)
+    lg = load(g, name).reshape((bs, co, 1, *out, *[1]*ndim)).expand(full)
+    rows = a.astype(np.float64).reshape(bs, ci, math.prod(out), math.prod(kernel))
+    positions, over = set(range(3, 3+ndim)), set(range(3+ndim, 3+2*ndim))
+    want = np.einsum("bipk,oik->bop", rows, w.reshape(co, ci, -1), optimize=True)
+    exact(functools.partial(contract, wide, lw, {2} | over), want.reshape(keepdims(full, {2} | over)), name, (full, "over the kernel"))
+    want = np.einsum("bipk,bop->oik", rows, g.reshape(bs, co, -1), optimize=True)
+    exact(functools.partial(contract, wide, lg, {0} | positions), want.reshape(keepdims(full, {0} | positions)), name, (full, "over positions"))
+
+def test_what_windows_leave_out_does_not_matter():
+  """Between two rows of a window's positions lie elements of the image that a sum must not see, not even times zero."""
+  rng = np.random.default_rng(23)
+  for special, (size, kernel) in itertools.product((np.inf, np.nan), (((9, 9), (3, 3)), ((5, 6, 9), (3, 3, 3)), ((12, 3, 5), (5, 1, 1)))):
+    out, ndim = tuple(n - k + 1 for n, k in zip(size, kernel)), len(size)
+    for corner in (1, 0, -1):
+      x, g = whole(rng, (9, 2, *size), "float32"), whole(rng, (9, 3, *out), "float32")
+      x[(3, 1, *[corner]*(ndim-1), -1)] = special
+      full = (9, 3, 2, *out, *kernel)
+      seen = LazyBuffer(x).window(kernel, [1]*ndim, [1]*ndim).reshape((9, 1, *full[2:])).expand(full)
+      windows = np.lib.stride_tricks.sliding_window_view(x, kernel, tuple(range(2, 2+ndim)))
+      with np.errstate(invalid="ignore"): want = np.einsum("bipk,bop->oik", windows.reshape(9, 2, math.prod(out), -1), g.reshape(9, 3, -1))
+      back = LazyBuffer(g).reshape((9, 3, 1, *out, *[1]*ndim)).expand(full)
+      assert 0 < np.isfinite(want).sum() < want.size
+      axes = {0, *range(3, 3+ndim)}
+      exact(functools.partial(contract, seen, back, axes), want.reshape(keepdims(full, axes)), "float32", (special, size, corner))
+
 def test_epilogue_of_a_contraction():
   rng = np.random.default_rng(16)
   a, b, c = (whole(rng, s, "float32") for s in ((33, 20), (20, 65), (65,)))
@@ -613,11 +665,16 @@ def test_any_number_of_threads_gives_the_same_bits(isa_name):
   _engine.set_isa(isa_name)
   a, b = (rng.standard_normal((300, 300)).astype(np.float32) for _ in range(2))
   long, many = rng.standard_normal((3, 200_000)).astype(np.float32), rng.standard_normal((5000, 300)).astype(np.float32)
+  images, kernels, out = (rng.standard_normal(s).astype(np.float32) for s in ((32, 4, 20, 20), (8, 4, 3, 3), (32, 8, 18, 18)))
   def results():
     x, y, u, v = buffers(a, b, long, many)
     mm = matmul(x, y)
+    full = (32, 8, 4, 18, 18, 3, 3)
+    seen = LazyBuffer(images).window((3, 3), (1, 1), (1, 1)).reshape((32, 1, 4, 18, 18, 3, 3)).expand(full)
+    forward = contract(seen, LazyBuffer(kernels).reshape((1, 8, 4, 1, 1, 3, 3)).expand(full), {2, 5, 6})
+    backward = contract(seen, LazyBuffer(out).reshape((32, 8, 1, 18, 18, 1, 1)).expand(full), {0, 3, 4})
     sums = [(mm.e(UnaryOps.EXP2), (1, 300)), (u, (3, 1)), (u, (1, 1)), (u.e(UnaryOps.SIN), (1, 200_000)), (v, (1, 300)), (v, (5000, 1))]
-    return [value(lb).tobytes() for lb in [mm] + [x.r(ReduceOps.SUM, new) for x, new in sums]]
+    return [value(lb).tobytes() for lb in [mm, forward, backward] + [x.r(ReduceOps.SUM, new) for x, new in sums]]
   _engine.set_threads(1)
   first = results()
   for threads in (2, 3, 5, 16):

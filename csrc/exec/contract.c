@@ -10,8 +10,8 @@
  *      [mc/mr][kc][mr]      [nc/nr][kc][nr]              [mc][nc], later the rows of out
  *
  * a is packed in panels (exec/pack.h). So is b, unless the points of n are sliding windows over an image
- * (exec/window.h) and reading that once is cheaper: a tile then takes its rows straight from the image, each k's a shift
- * of the same run. What lies between the rows of a run is computed too, and left out of the results.
+ * (exec/window.h) and reading that once is cheaper: a tile then takes its rows straight from the image, each k's a
+ * shift of the same run. What lies between the rows of a run is computed too, and left out of the results.
  * Sums are the same either way.
  *
  * Few outputs of a long sum are cut along k into chunks: each item is computed once per chunk,
@@ -140,13 +140,17 @@ static void multiply(const job *j, int64_t m, int64_t columns, int64_t k0, int64
   }
 }
 
-/* Row i of an item's sums without what is between the rows of a run. */
-static const char *dense_row(const job *j, const worker *w, const item *it, const char *row) {
+/* A row of an item's sums, outputs from `start` on, without what is between the rows of a run. */
+static void finish_images(const job *j, const worker *w, const item *it, int64_t start, const char *row) {
   const sliding *s = &j->slide;
-  char *to = part(j, w, PART_DENSE);
-  for (int64_t i = 0; i < it->images; i++)
-    to = tg_window_gather(&s->window, it->rows, row + (size_t)(i * s->width) * j->itemsize, to);
-  return part(j, w, PART_DENSE);
+  char *dense = part(j, w, PART_DENSE), *to = dense;
+  int64_t each = it->n / it->images;
+  for (int64_t i = 0; i < it->images; i++, row += (size_t)s->width * j->itemsize) {
+    char *place = tg_results_place(&j->results, start + i * each, each);
+    if (place) tg_window_gather(&s->window, it->rows, row, place);
+    else to = tg_window_gather(&s->window, it->rows, row, to);
+  }
+  if (to > dense) tg_results_write(&j->results, part(j, w, PART_RESULTS), start, it->n, dense);
 }
 
 /* Rows [m0, m0 + m) of an item's sums, at c, become results. Clobbers c. */
@@ -160,9 +164,9 @@ static void finish(const job *j, const worker *w, const item *it, int64_t m0, in
   }
   for (int64_t i = 0; i < lines; i++) {
     const char *sums = c + (size_t)i * row;
-    if (j->slide.used) sums = dense_row(j, w, it, sums);
-    tg_results_write(&j->results, part(j, w, PART_RESULTS), (it->batch * j->m + it->m0 + m0 + i) * j->n + it->n0,
-                     length, sums);
+    int64_t start = (it->batch * j->m + it->m0 + m0 + i) * j->n + it->n0;
+    if (j->slide.used) finish_images(j, w, it, start, sums);
+    else tg_results_write(&j->results, part(j, w, PART_RESULTS), start, length, sums);
   }
 }
 
@@ -358,7 +362,7 @@ static void plan_scratch(job *j) {
       [PART_A] = (size_t)(j->kept * j->mc * j->kc) * size,
       [PART_B] = (size_t)b * size,
       [PART_C] = j->nchunk == 1 ? block_bytes(j) : 0,
-      [PART_DENSE] = s->used ? (size_t)j->nc * size + TG_WINDOW_SLACK : 0,
+      [PART_DENSE] = s->used ? (size_t)j->nc * size : 0,
       [PART_RAW] = (size_t)points * size,
       [PART_CONVERTED] = j->a.cast || j->b.cast ? (size_t)points * size : 0,
       [PART_ZEROS] = (size_t)j->kc * size,

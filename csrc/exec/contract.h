@@ -1,7 +1,7 @@
-/* The contraction: SUM over MUL of two views as a blocked, packed matrix product.
+/* The contraction: SUM over MUL of two views as a blocked matrix product.
  *
- * Panels are packed straight from the strided, masked views; no operand, window or product is
- * stored. float16 and bfloat16 operands are converted while packing, sums are float32.
+ * Blocks are read straight from the strided, masked views; no operand, window or product is
+ * stored whole. float16 and bfloat16 operands are converted while packing, sums are float32.
  * The order of summation depends on the shape alone. */
 #ifndef TG_EXEC_CONTRACT_H
 #define TG_EXEC_CONTRACT_H

@@ -7,7 +7,8 @@
  * a tile is done. Should a left-out element be an infinity or NaN, then zero times it spoils a sum: a chunk that
  * has a NaN in it is done again row by row.
  *
- * The images are cut into chunks, by the shape alone; a second pass adds the chunks in order.
+ * The images, or bands of large ones, are dealt out to chunks, by the shape alone; a second pass adds the chunks in
+ * order.
  * Owns: scratch memory of the workers and the partial sums while a kernel runs. Caller: contract.c. */
 #include "exec/dot.h"
 
@@ -20,14 +21,14 @@
 #include "exec/window.h"
 
 #define MIN_USES 3              /* of an element of an image, to be worth it */
-#define MIN_IMAGES 8            /* of all batches: they are what workers share */
+#define MIN_UNITS 8             /* of all batches: they are what workers share */
 #define MAX_JUNK 1.5            /* vectors over what would do */
-#define RUN_POINTS 512          /* a tile's rows of a stay in L1 */
+#define RUN_POINTS 1024         /* a tile's rows of a stay in L1 */
 #define BLOCK_BYTES (512 << 10) /* what is read at once */
 #define CHUNK_POINTS 512        /* shortest chunk */
 #define MAX_CHUNKS 64           /* of all batches together */
 #define MAX_PARTIALS (1 << 19)  /* elements: 2 MiB */
-#define BAND_SUMS (1 << 16)     /* additions of a task of the second pass */
+#define SHARE_SUMS (1 << 16)    /* additions of a task of the second pass */
 
 enum { PART_A, PART_B, PART_RAW, PART_RESULTS, PARTS };
 
@@ -40,13 +41,16 @@ typedef struct job {
   tg_walk a_walk;
   tgk_unary_fn a_cast;
   tg_window b;
-  int64_t *shift;                  /* [width] */
-  int64_t lda, height, width;      /* a row of a; rows and columns of sums, in whole tiles */
-  int64_t image, images, together; /* elements of one; of a batch; read at once */
-  int64_t piece;                   /* points of a run in one go */
-  int64_t per_chunk, nchunk;       /* images of a chunk; chunks of a batch */
-  int64_t bands;                   /* tasks of the second pass, a batch */
-  char *partial;                   /* [nchunk][batch][height][width] */
+  int64_t *shift;                   /* [width] */
+  int64_t height, width;            /* rows and columns of sums, in whole tiles */
+  int64_t rows, bands;              /* of b's first axis, in a unit: an image or, if it is cut, one of its bands */
+  int64_t plane, image;             /* elements between planes and images that were read */
+  int64_t lda;                      /* and between rows of a */
+  int64_t together;                 /* units read at once */
+  int64_t piece;                    /* points of a run in one go */
+  int64_t units, per_chunk, nchunk; /* units of a batch, of a chunk; chunks of a batch */
+  int64_t shares;                   /* tasks of the second pass, a batch */
+  char *partial;                    /* [nchunk][batch][height][width] */
   tg_results results;
   size_t at[PARTS + 1];
   char *worker[TG_MAX_THREADS]; /* made by the first task */
@@ -65,54 +69,64 @@ static void multiply(const job *j, const tgk_dot_layout *l, const char *a, const
                    c + (size_t)(m * j->width + n) * j->itemsize);
 }
 
-/* All of several images at once, in pieces. */
-static void multiply_runs(const job *j, int64_t count, const char *a, const char *b, char *c) {
-  for (int64_t p = 0; p < j->b.length; p += j->piece) {
+/* All of what was read of several images, or of one, in pieces. */
+static void multiply_runs(const job *j, int64_t count, int64_t rows, const char *a, const char *b, char *c) {
+  int64_t length = tg_window_length(&j->b, rows);
+  for (int64_t p = 0; p < length; p += j->piece) {
     size_t at = (size_t)p * j->itemsize;
-    tgk_dot_layout l = {count, tg_min(j->piece, j->b.length - p), j->lda, j->of.m.size * j->lda, j->image, j->width};
+    tgk_dot_layout l = {count, tg_min(j->piece, length - p), j->lda, j->of.m.size * j->lda, j->image, j->width};
     multiply(j, &l, a + at, b + at, c);
   }
 }
 
-/* One image from axis i of the run on, nothing but the points of the run. */
-static void multiply_rows(const job *j, int i, const char *a, const char *b, char *c) {
+/* `points` of axis i of one image and all of the axes behind it, nothing but the points of the run. */
+static void multiply_rows(const job *j, int i, int64_t points, const char *a, const char *b, char *c) {
   const tg_window_axis *axis = &j->b.axis[i];
   int last = j->b.nrun - 1;
   if (i < last - 1) {
-    for (int64_t p = 0; p < axis->points; p++) {
+    for (int64_t p = 0; p < points; p++) {
       size_t at = (size_t)(p * axis->step) * j->itemsize;
-      multiply_rows(j, i + 1, a + at, b + at, c);
+      multiply_rows(j, i + 1, axis[1].points, a + at, b + at, c);
     }
     return;
   }
-  tgk_dot_layout l = {1, j->b.axis[last].points, j->lda, 0, 0, j->width};
+  tgk_dot_layout l = {1, i < last ? axis[1].points : points, j->lda, 0, 0, j->width};
   if (i < last) {
-    l.runs = axis->points;
+    l.runs = points;
     l.a_next = l.b_next = axis->step;
   }
   multiply(j, &l, a, b, c);
 }
 
-static void read_a(const job *j, int index, int64_t image, int64_t count) {
-  int64_t row = j->of.m.size * j->lda;
-  size_t n = (size_t)(count * row);
-  char *to = part(j, index, PART_A), *raw = j->a_cast ? part(j, index, PART_RAW) : to;
-  const char *from = tg_walk_read(&j->a_walk, j->a, NULL, image * row, (int64_t)n, raw);
-  if (j->a_cast) j->a_cast(to, from, n);
-  else if (from != to) memcpy(to, from, n * j->itemsize);
+/* `rows` rows from `row` on of `count` images, which are whole if there are several. */
+static void read_a(const job *j, int index, int64_t image, int64_t count, int64_t row, int64_t rows) {
+  int64_t step = j->b.axis[0].step, whole = j->b.axis[0].points * step, lanes = count * j->of.m.size, n = rows * step;
+  int64_t start = image * j->of.m.size * whole + row * step;
+  char *to = part(j, index, PART_A), *raw = part(j, index, PART_RAW);
+  if (n == whole) { /* all one after the other */
+    n *= lanes;
+    lanes = 1;
+  }
+  for (int64_t i = 0; i < lanes; i++, start += whole, to += (size_t)j->lda * j->itemsize) {
+    const char *from = tg_walk_read(&j->a_walk, j->a, NULL, start, n, j->a_cast ? raw : to);
+    if (j->a_cast) j->a_cast(to, from, (size_t)n);
+    else if (from != to) memcpy(to, from, (size_t)n * j->itemsize);
+  }
 }
 
-static void sum_chunk(const job *j, int index, int64_t first, int64_t last, bool by_rows, char *c) {
+/* The sums over units [first, last) of a batch. */
+static void sum_chunk(const job *j, int index, int64_t batch, int64_t first, int64_t last, bool by_rows, char *c) {
   char *a = part(j, index, PART_A), *b = part(j, index, PART_B);
   memset(c, 0, block_bytes(j));
-  for (int64_t image = first; image < last; image += j->together) {
-    int64_t count = tg_min(j->together, last - image);
-    tg_window_read(&j->b, image, count, 0, j->b.axis[0].points, j->b.size, part(j, index, PART_RAW), b);
-    read_a(j, index, image, count);
-    if (!by_rows) multiply_runs(j, count, a, b, c);
+  for (int64_t unit = first; unit < last; unit += j->together) {
+    int64_t count = tg_min(j->together, last - unit), image = batch * j->b.outer[1].size + unit / j->bands;
+    int64_t row = unit % j->bands * j->rows, rows = tg_min(j->rows, j->b.axis[0].points - row);
+    tg_window_read(&j->b, image, count, row, rows, j->plane, part(j, index, PART_RAW), b);
+    read_a(j, index, image, count, row, rows);
+    if (!by_rows) multiply_runs(j, count, rows, a, b, c);
     else
       for (int64_t i = 0; i < count; i++)
-        multiply_rows(j, 0, a + (size_t)(i * j->of.m.size * j->lda) * j->itemsize,
+        multiply_rows(j, 0, rows, a + (size_t)(i * j->of.m.size * j->lda) * j->itemsize,
                       b + (size_t)(i * j->image) * j->itemsize, c);
   }
 }
@@ -143,19 +157,19 @@ static tg_status chunk_task(void *context, int64_t task, int index) {
   tg_status status = prepare(j, index);
   if (status) return status;
   int64_t batch = task % j->of.batch.size, first = task / j->of.batch.size * j->per_chunk;
-  int64_t last = tg_min(first + j->per_chunk, j->images);
+  int64_t last = tg_min(first + j->per_chunk, j->units);
   char *c = j->partial + (size_t)task * block_bytes(j);
-  sum_chunk(j, index, batch * j->images + first, batch * j->images + last, false, c);
-  if (j->b.nrun > 1 && has_nan(j, c)) sum_chunk(j, index, batch * j->images + first, batch * j->images + last, true, c);
+  sum_chunk(j, index, batch, first, last, false, c);
+  if (j->b.nrun > 1 && has_nan(j, c)) sum_chunk(j, index, batch, first, last, true, c);
   return TG_OK;
 }
 
-/* The second pass: a band of rows. */
-static tg_status band_task(void *context, int64_t task, int index) {
+/* The second pass: some rows. */
+static tg_status share_task(void *context, int64_t task, int index) {
   job *j = context;
   tg_status status = prepare(j, index);
   if (status) return status;
-  int64_t batch = task / j->bands, rows = tg_ceil_div(j->of.m.size, j->bands), m0 = task % j->bands * rows;
+  int64_t batch = task / j->shares, rows = tg_ceil_div(j->of.m.size, j->shares), m0 = task % j->shares * rows;
   int64_t m = tg_min(rows, j->of.m.size - m0), n = j->of.n.size;
   if (m <= 0) return TG_OK;
   size_t row = (size_t)j->width * j->itemsize, used = (size_t)n * j->itemsize;
@@ -170,22 +184,31 @@ static tg_status band_task(void *context, int64_t task, int index) {
 
 /* ---- planning ---- */
 
-/* Chooses how many of k's dims make a run; false if the kernel is not of this form. */
+/* Chooses how many of k's dims make a run, and cuts images that are too large into bands of rows; false if the
+ * kernel is not of this form. */
 static bool plan_run(job *j) {
   const tg_contraction *c = &j->of;
   double least = MAX_JUNK;
   for (int nrun = 1; nrun <= c->k.count; nrun++) {
     tg_window w;
     if (!tg_window_plan(&w, c->b->view, c->batch, c->k, nrun, c->n)) return false;
-    int64_t image = w.planes * w.size, lda = w.axis[0].points * w.axis[0].step;
-    double junk = (double)tg_round_up(w.length, j->gemm->lanes) / (double)w.points;
-    bool fits = (image + lda * c->m.size) * (int64_t)j->itemsize <= BLOCK_BYTES;
-    if (!fits || w.images < MIN_IMAGES || (double)image * MIN_USES > (double)w.points * (double)c->n.size) continue;
-    if (junk >= least) continue;
+    int64_t step = w.axis[0].step, all = w.axis[0].points, halo = w.axis[0].size - all;
+    int64_t fit = BLOCK_BYTES / (int64_t)j->itemsize;
+    if (w.planes > fit || step > fit / (w.planes + c->m.size)) continue;
+    int64_t rows = tg_min(all, (fit - w.planes * halo * step) / ((w.planes + c->m.size) * step));
+    if (rows < tg_min(all, tg_max(halo, 1))) continue;
+    int64_t bands = tg_ceil_div(all, rows);
+    rows = tg_ceil_div(all, bands);
+    bands = tg_ceil_div(all, rows);
+    int64_t plane = tg_window_part(&w, rows), length = tg_round_up(tg_window_length(&w, rows), j->gemm->lanes);
+    double points = (double)w.points, junk = (double)(length * bands) / points;
+    bool used = (double)(plane * w.planes * bands) * MIN_USES <= points * (double)c->n.size;
+    if (junk >= least || !used || w.outer[1].size * bands < MIN_UNITS) continue;
     least = junk;
     j->b = w;
-    j->lda = lda;
-    j->image = image;
+    j->rows = rows;
+    j->bands = bands;
+    j->plane = plane;
   }
   return least < MAX_JUNK;
 }
@@ -196,18 +219,18 @@ static bool plan(job *j) {
   j->height = tg_round_up(c->m.size, j->gemm->mr);
   j->width = tg_round_up(c->n.size, TGK_DOT_COLUMNS);
   int64_t outputs = c->batch.size * j->height * j->width;
-  if (outputs > MAX_PARTIALS / MIN_IMAGES || !plan_run(j)) return false;
-  const tg_window *w = &j->b;
-  int64_t pieces = tg_ceil_div(w->length, RUN_POINTS);
-  int64_t block = (j->image + j->lda * c->m.size) * (int64_t)j->itemsize;
-  j->piece = tg_round_up(tg_ceil_div(w->length, pieces), j->gemm->lanes);
-  j->together = tg_max(1, tg_min(RUN_POINTS / w->length, BLOCK_BYTES / block));
-  j->images = w->outer[1].size;
+  if (outputs > MAX_PARTIALS / MIN_UNITS || !plan_run(j)) return false;
+  j->image = j->plane * j->b.planes;
+  j->lda = j->rows * j->b.axis[0].step;
+  j->units = j->b.outer[1].size * j->bands;
   int64_t want = tg_min(tg_min(c->k.size / CHUNK_POINTS, MAX_CHUNKS / c->batch.size), MAX_PARTIALS / outputs);
-  j->per_chunk = tg_ceil_div(j->images, tg_max(1, want));
-  j->nchunk = tg_ceil_div(j->images, j->per_chunk);
-  j->together = tg_min(j->together, j->per_chunk);
-  j->bands = tg_min(c->m.size, tg_ceil_div(j->height * j->width * j->nchunk, BAND_SUMS));
+  j->per_chunk = tg_ceil_div(j->units, tg_max(1, want));
+  j->nchunk = tg_ceil_div(j->units, j->per_chunk);
+  int64_t length = tg_window_length(&j->b, j->rows), block = (j->image + j->lda * c->m.size) * (int64_t)j->itemsize;
+  j->piece = tg_round_up(tg_ceil_div(length, tg_ceil_div(length, RUN_POINTS)), j->gemm->lanes);
+  j->together = j->bands > 1 ? 1 : tg_min(tg_min(RUN_POINTS / length, BLOCK_BYTES / block), j->per_chunk);
+  j->together = tg_max(1, j->together);
+  j->shares = tg_min(c->m.size, tg_ceil_div(j->height * j->width * j->nchunk, SHARE_SUMS));
   return true;
 }
 
@@ -266,7 +289,7 @@ tg_status tg_dot_run(const tg_contraction *c, void *const *slots, bool *done) {
     status = tg_fail_memory((size_t)j->width * sizeof *j->shift);
     goto done;
   }
-  tg_window_shifts(&j->b, j->b.size, j->shift);
+  tg_window_shifts(&j->b, j->plane, j->shift);
   for (int64_t n = c->n.size; n < j->width; n++) j->shift[n] = j->shift[0];
   partial_bytes = (size_t)(j->nchunk * c->batch.size) * block_bytes(j);
   if (!(j->partial = tg_block_alloc(partial_bytes))) {
@@ -274,7 +297,7 @@ tg_status tg_dot_run(const tg_contraction *c, void *const *slots, bool *done) {
     goto done;
   }
   status = tg_pool_run(chunk_task, j, j->nchunk * c->batch.size);
-  if (!status) status = tg_pool_run(band_task, j, c->batch.size * j->bands);
+  if (!status) status = tg_pool_run(share_task, j, c->batch.size * j->shares);
   if (!status) status = tg_results_status(&j->results);
   *done = !status;
 done:

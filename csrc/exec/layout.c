@@ -11,7 +11,7 @@ tg_dims tg_dims_of(const int64_t *shape, int first, int count) {
 tg_view *tg_layout(const tg_view *v, int ndim, const tg_layout_dim *dims) {
   int nclip = 0;
   for (int i = 0; i < ndim; i++) nclip += dims[i].clip;
-  size_t nbound = (size_t)(v->nbound + nclip), row = (size_t)ndim * sizeof(int64_t);
+  size_t nbound = (size_t)v->nbound + (size_t)nclip, row = (size_t)ndim * sizeof(int64_t);
   tg_view *made = tg_calloc(1, sizeof *made + nbound * sizeof(tg_bound) + (2 + nbound) * row);
   if (!made) return NULL;
   tg_bound *bound = (tg_bound *)(made + 1);

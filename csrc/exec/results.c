@@ -43,4 +43,16 @@ void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t
   }
 }
 
+void *tg_results_place(const tg_results *r, int64_t start, int64_t n) {
+  const tg_walk *w = &r->out;
+  int inner = w->nswept - 1;
+  if (r->epilogue || w->stride[inner] != 1 || w->shape[inner] % n || start % n) return NULL;
+  int64_t position = w->view->offset;
+  for (int i = inner; i >= 0; i--) {
+    position += start % w->shape[i] * w->stride[i];
+    start /= w->shape[i];
+  }
+  return (char *)r->slots[r->kernel->out.slot] + ((size_t)position << w->log2_itemsize);
+}
+
 tg_status tg_results_status(const tg_results *r) { return r->epilogue ? tg_vm_status(r->epilogue) : TG_OK; }

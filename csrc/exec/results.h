@@ -24,6 +24,10 @@ void tg_results_prepare(const tg_results *r, void *scratch);
 /* Outputs [start, start + n) in the kernel's order, from as many sums. */
 void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t n, const char *sums);
 
+/* Where those n outputs are in memory, if the sums are the results and to be put there one after the other; else NULL.
+ * Alike for ranges that are multiples of n apart. */
+void *tg_results_place(const tg_results *r, int64_t start, int64_t n);
+
 /* When all workers are done: as tg_vm_status. */
 tg_status tg_results_status(const tg_results *r) TG_MUST_CHECK;
 

@@ -325,6 +325,10 @@ static void emit_read(void *context, const row *r) {
   int shift = c->log2_itemsize;
   int64_t size = (int64_t)1 << shift, count = r->hi - r->lo;
   char *to = c->to + r->at * size;
+  if (r->rows > 1 && r->step == 1 && count) {
+    tgk.rows[shift](to, c->from + r->position * size, r->jump, r->n, r->lo, r->hi, r->rows);
+    return;
+  }
   if (count < r->n) memset(to, 0, (size_t)(r->n * r->rows) << shift);
   if (count == 0) return;
   const char *from = c->from + (r->position + r->lo * r->step) * size;

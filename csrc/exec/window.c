@@ -163,14 +163,16 @@ void tg_window_read(const tg_window *w, int64_t image, int64_t count, int64_t ro
 }
 
 static char *gather(const tg_window *w, int i, int64_t points, const char *from, char *to) {
-  if (i == w->nrun - 1) {
-    for (size_t at = 0; at < (size_t)points * w->itemsize; at += TG_WINDOW_SLACK)
-      memcpy(to + at, from + at, TG_WINDOW_SLACK);
-    return to + (size_t)points * w->itemsize;
+  const tg_window_axis *axis = &w->axis[i];
+  int last = w->nrun - 1;
+  if (i + 1 < last) {
+    for (int64_t p = 0; p < points; p++, from += (size_t)axis->step * w->itemsize)
+      to = gather(w, i + 1, axis[1].points, from, to);
+    return to;
   }
-  for (int64_t p = 0; p < points; p++, from += (size_t)w->axis[i].step * w->itemsize)
-    to = gather(w, i + 1, w->axis[i + 1].points, from, to);
-  return to;
+  int64_t n = i < last ? axis[1].points : points, rows = i < last ? points : 1;
+  tgk.rows[w->itemsize == 8 ? 3 : 2](to, from, axis->step, n, 0, n, rows);
+  return to + (size_t)(n * rows) * w->itemsize;
 }
 
 char *tg_window_gather(const tg_window *w, int64_t rows, const char *from, char *to) {

@@ -25,8 +25,6 @@
 #include "kernels/kernels.h"
 #include "sched/kernel.h"
 
-#define TG_WINDOW_SLACK 32 /* bytes */
-
 /* A dim of the run as an axis of the image. */
 typedef struct tg_window_axis {
   int source;
@@ -74,8 +72,7 @@ void tg_window_shifts(const tg_window *w, int64_t plane, int64_t *shifts);
 void tg_window_read(const tg_window *w, int64_t image, int64_t count, int64_t row, int64_t rows, int64_t plane,
                     char *raw, char *to);
 
-/* The points of `rows` rows of a run, from where the first one is, moved together at `to`; returns their end. Up to
- * TG_WINDOW_SLACK bytes past either end are read and written. */
+/* The points of `rows` rows of a run, from where the first one is, moved together at `to`; returns their end. */
 char *tg_window_gather(const tg_window *w, int64_t rows, const char *from, char *to);
 
 #endif

@@ -30,6 +30,10 @@ typedef void (*tgk_strided_fn)(void *dst, const void *src, int64_t step, size_t 
 /* dst[i * drow + j * dstep] = src[i * srow + j * sstep] for i < rows, j < n; nothing overlaps. */
 typedef void (*tgk_copy_rows_fn)(void *dst, int64_t drow, int64_t dstep, const void *src, int64_t srow, int64_t sstep,
                                  size_t rows, size_t n);
+/* dst[r*n + i] = src[r*jump + i] for low <= i < high, 0 for the other i < n; r < rows. Nothing else of src is read.
+ * Made for small n. */
+typedef void (*tgk_rows_fn)(void *dst, const void *src, int64_t jump, int64_t n, int64_t low, int64_t high,
+                            int64_t rows);
 /* Uniform numbers in [0, 1) from a counter-based generator: element i is a function of key and
  * index[i] alone, the same on every instruction set. */
 typedef void (*tgk_random_fn)(void *dst, const int64_t *index, uint64_t key, size_t n);
@@ -80,9 +84,10 @@ typedef struct tgk_table {
   tgk_unary_fn round[TG_DTYPE_COUNT];
   tgk_fold_fn sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT]; /* computed dtypes */
   tgk_strided_fn strided[4];                            /* [log2 of itemsize] */
-  tgk_copy_rows_fn copy_rows[4];                        /* the same */
-  tgk_random_fn random[TG_DTYPE_COUNT];                 /* F32 (24 bits) and F64 (53 bits) only */
-  tgk_gemm gemm[TG_DTYPE_COUNT];                        /* F32 and F64 only */
+  tgk_copy_rows_fn copy_rows[4];                        /* the same, as is: */
+  tgk_rows_fn rows[4];
+  tgk_random_fn random[TG_DTYPE_COUNT]; /* F32 (24 bits) and F64 (53 bits) only */
+  tgk_gemm gemm[TG_DTYPE_COUNT];        /* F32 and F64 only */
 } tgk_table;
 
 extern tgk_table tgk; /* filled by tgk_init; read-only afterwards, but for tests */

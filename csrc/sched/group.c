@@ -519,6 +519,7 @@ static tg_status sibling_group(const tg_builder *b, int64_t i, int64_t *found, t
   const item *it = &b->items[i];
   const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
   const tg_view *whole = r ? it->node->src[0].view : it->node->shape;
+  tg_view *own = NULL;
   int ndim = whole->ndim, n = 1;
   tg_status status = TG_OK;
   *found = -1;
@@ -554,8 +555,9 @@ static tg_status sibling_group(const tg_builder *b, int64_t i, int64_t *found, t
       }
     }
   }
-  if (!status && *found >= 0)
-    status = r ? spread_of(r, out) : tg_view_permute(look[0].view, ndim, b->groups[*found].order, out);
+  if (!status && *found >= 0) status = tg_view_expand(it->node->shape, ndim, whole->shape, &own);
+  if (!status && own) status = tg_view_permute(own, ndim, b->groups[*found].order, out);
+  tg_view_unref(own);
   for (int at = 0; at < n; at++) tg_view_unref(look[at].view);
   return status;
 }
