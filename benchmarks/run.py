@@ -13,7 +13,7 @@ IMPLEMENTATIONS = {"ours": "ours", "torch": "PyTorch", "numpy": "NumPy"}
 LIMIT = 120     # seconds until a silent worker is given up
 BUDGET = 20     # seconds of a workload's rounds, of which there are three at least
 BATCH = 0.02    # seconds that a round lasts at least, by repeating short calls
-PAUSE = 0.03    # seconds between two turns, in which the threads of the one before stop spinning
+PAUSE = 0.2    # seconds between two turns, in which the threads of the one before stop spinning
 
 # *** the worker ***
 
