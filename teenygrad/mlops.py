@@ -210,6 +210,20 @@ class Max(Function):
     ties = (1 - below).r(ReduceOps.SUM, g.shape)
     return select(below, below.const(0), (g / ties).expand(self.x.shape))
 
+class Softmax(Function):
+  """exp(x) / sum(exp(x)), the sum over the axes where new_shape is 1; x less its maximum, so that nothing overflows."""
+  def forward(self, x: LazyBuffer, new_shape: Tuple[int, ...]) -> LazyBuffer:
+    e = (x - x.r(ReduceOps.MAX, new_shape)).e(MathOps.EXP)
+    self.sizes, self.out = new_shape, e / e.r(ReduceOps.SUM, new_shape); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return self.out * (g - (g * self.out).r(ReduceOps.SUM, self.sizes))
+
+class LogSoftmax(Function):
+  """The logarithm of Softmax, computed without it: x - log(sum(exp(x))), again with x less its maximum."""
+  def forward(self, x: LazyBuffer, new_shape: Tuple[int, ...]) -> LazyBuffer:
+    m = x - x.r(ReduceOps.MAX, new_shape)
+    self.sizes, self.out = new_shape, m - m.e(MathOps.EXP).r(ReduceOps.SUM, new_shape).e(MathOps.LOG); return self.out
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return g - self.out.e(MathOps.EXP) * g.r(ReduceOps.SUM, self.sizes)
+
 # *** movement ***
 
 class Expand(Function):

@@ -526,19 +526,11 @@ class Tensor:
     """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction."""
     x, n = self._wide(), prod(self.shape[a] for a in self._axes(axis))
     return ((x - x.mean(axis, True)).square().sum(axis, keepdim) / float(max(0, n - correction))).sqrt().cast(self._float().dtype)
-  def _softmax(self, axis) -> Tuple[Tensor, Tensor, Tensor]:
-    x = self._wide()
-    m = x - x.detach().max(axis, True)
-    e = m.exp()
-    return m, e, e.sum(axis, True)
-  def softmax(self, axis=-1) -> Tensor:
-    """exp(self) / sum(exp(self)) along the axis (several, None: all)."""
-    _, e, total = self._softmax(axis)
-    return (e / total).cast(self._float().dtype)
-  def log_softmax(self, axis=-1) -> Tensor:
-    """log(softmax(self)), computed without forming it."""
-    m, _, total = self._softmax(axis)
-    return (m - total.log()).cast(self._float().dtype)
+  def _along(self, fxn: Type[Function], axis) -> Tensor:
+    """fxn, computed along the axis in float32 or wider."""
+    return (self._wide()._reduce(fxn, axis, True) if self.numel() else self._wide()).cast(self._float().dtype)
+  def softmax(self, axis=-1) -> Tensor: "exp(self) / sum(exp(self)) along the axis (several, None: all)."; return self._along(mlops.Softmax, axis)
+  def log_softmax(self, axis=-1) -> Tensor: "log(softmax(self)), computed without forming it."; return self._along(mlops.LogSoftmax, axis)
   def argmax(self, axis: Optional[int] = None, keepdim: bool = False) -> Tensor:
     """The index of the first maximum (or NaN) along the axis, int32; None: in the flattened tensor. ValueError for none."""
     if axis is None or not self.shape[(axis := self._axis(axis)):]: return self.flatten().argmax(0).reshape((1,) * self.ndim if keepdim else ())
@@ -834,7 +826,7 @@ class Tensor:
     labels = Tensor._positions(Y).astype(np.int64, copy=False)
     counted = labels != ignore_index
     if (((labels < 0) | (labels >= C)) & counted).any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
-    hot = Tensor.arange(C, dtype=dtypes.int32) == Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1))
-    return hot.where(self.log_softmax(-1), 0).sum(-1).sum() / -float(np.count_nonzero(counted))
+    other = Tensor.arange(C, dtype=dtypes.int32) - Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1))  # 0 at the label
+    return other.where(0, self.log_softmax(-1)).sum(-1).sum() / -float(np.count_nonzero(counted))
 
 OPERANDS = (Tensor, int, float, list, np.ndarray, np.generic)  # what a Tensor can be compared with

@@ -150,6 +150,10 @@ static tg_status rows_task(void *context, int64_t task, int worker) {
       if (p->points) run_points(j, p, &k->phases[i].points, memory, local, first, rows);
     }
   }
+  for (int i = 0; i < k->nphase; i++) {
+    if (j->phases[i].rows) tg_vm_finish(j->phases[i].rows);
+    if (j->phases[i].points) tg_vm_finish(j->phases[i].points);
+  }
   return TG_OK;
 }
 

@@ -92,6 +92,7 @@ static tg_status map_task(void *context, int64_t task, int worker) {
   tg_vm_prepare(job->vm, scratch);
   for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK)
     tg_vm_run(job->vm, scratch, job->slots, &none, start, tg_min(TG_BLOCK, stop - start), NULL);
+  tg_vm_finish(job->vm);
   return TG_OK;
 }
 

@@ -51,6 +51,7 @@ struct tg_vm {
   fault *fault; /* not NULL if the program checks indices */
   int nfixed, nreg;
   size_t table_bytes, reg_bytes; /* of the pointer table and of one register */
+  bool streams;                  /* some of its stores go past the cache */
   int spare;                     /* register for raw loads and half-way conversions */
   int64_t cost;
   step steps[];
@@ -93,7 +94,10 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_t
     const tg_access *a = &p->access[in->arg];
     s->via = a->dtype;
     if (a->dtype != in->dtype) s->cast = tgk.cast[in->dtype][a->dtype];
-    return compile_walk(&s->walk, a->view, vm->nfixed, tiling, a->dtype);
+    tg_status status = compile_walk(&s->walk, a->view, vm->nfixed, tiling, a->dtype);
+    s->walk.streamed = a->streamed;
+    vm->streams |= a->streamed;
+    return status;
   }
   case TG_I_FOLD: s->fold = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype); break;
   case TG_I_INDEX:
@@ -136,7 +140,7 @@ static void find_homes(tg_vm *vm) {
   for (int i = 0; i < vm->program->ninstr; i++) {
     const tg_instr *in = vm->steps[i].instr;
     const step *s = &vm->steps[i];
-    bool dense = in->code == TG_I_STORE && !s->cast && s->walk.kind == TG_WALK_DENSE;
+    bool dense = in->code == TG_I_STORE && !s->cast && s->walk.kind == TG_WALK_DENSE && !s->walk.streamed;
     if (in->code != TG_I_KEEP && !dense) continue;
     tg_icode source = (tg_icode)vm->program->instr[in->src[0]].code;
     step *made = &vm->steps[in->src[0]];
@@ -240,6 +244,10 @@ int64_t tg_vm_cost(const tg_vm *vm) { return vm->cost + 1; }
 
 /* ---- running ---- */
 
+void tg_vm_finish(const tg_vm *vm) {
+  if (vm->streams) tgk.stream_end();
+}
+
 size_t tg_vm_scratch_size(const tg_vm *vm) { return vm->table_bytes + (size_t)vm->nreg * vm->reg_bytes; }
 
 static void *reg_at(const tg_vm *vm, void *scratch, int reg) {
@@ -310,13 +318,14 @@ static void *address_of(const step *s, void *const *slots, const tg_program *p, 
 static void store(const tg_vm *vm, const step *s, void *scratch, void *const *slots, const int64_t *fixed,
                   int64_t start, int64_t n, const void *value) {
   void *memory = slots[vm->program->access[s->instr->arg].slot];
-  bool dense = s->walk.kind == TG_WALK_DENSE;
+  bool streamed = s->walk.streamed, dense = s->walk.kind == TG_WALK_DENSE && !(streamed && s->cast);
   void *to = dense ? tg_walk_address(&s->walk, memory, fixed, start) : reg_at(vm, scratch, vm->spare);
   if (s->cast) {
     s->cast(to, value, (size_t)n);
     value = to;
   }
   if (!dense) tg_walk_write(&s->walk, memory, fixed, start, n, value);
+  else if (streamed) tgk.stream(to, value, (size_t)n * tg_itemsize(s->via));
   else if (value != to) memcpy(to, value, (size_t)n * tg_itemsize(s->via));
 }
 

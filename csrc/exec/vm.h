@@ -48,6 +48,9 @@ typedef struct tg_tile {
 void tg_vm_run(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
                const tg_tile *tile);
 
+/* Each task ends with this, after its last run: others may then see what it stored. */
+void tg_vm_finish(const tg_vm *vm);
+
 /* As tg_vm_eval, converted to the stored dtype `dtype` and written to `out`. */
 void tg_vm_eval_into(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
                      const void *acc, tg_dtype dtype, void *out);

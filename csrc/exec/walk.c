@@ -318,6 +318,7 @@ typedef struct copy_context {
   const char *from;
   char *to;
   int log2_itemsize;
+  bool streamed;
 } copy_context;
 
 static void emit_read(void *context, const row *r) {
@@ -342,14 +343,25 @@ static void emit_write(void *context, const row *r) {
   int shift = c->log2_itemsize;
   int64_t size = (int64_t)1 << shift;
   if (r->hi == r->lo) return;
+  if (c->streamed && r->step == 1) {
+    for (int64_t k = 0; k < r->rows; k++)
+      tgk.stream(c->to + (r->position + r->lo + k * r->jump) * size, c->from + (r->at + r->lo + k * r->n) * size,
+                 (size_t)((r->hi - r->lo) * size));
+    return;
+  }
   tgk.copy_rows[shift](c->to + (r->position + r->lo * r->step) * size, r->jump, r->step,
                        c->from + (r->at + r->lo) * size, r->n, 1, (size_t)r->rows, (size_t)(r->hi - r->lo));
 }
 
 static void emit_positions(void *context, const row *r) {
-  int64_t *to = (int64_t *)context + r->at, position = r->position;
-  for (int64_t k = 0; k < r->rows; k++, position += r->jump)
-    for (int64_t i = 0; i < r->n; i++) *to++ = i >= r->lo && i < r->hi ? position + i * r->step : 0;
+  const copy_context *c = context;
+  int64_t size = (int64_t)1 << c->log2_itemsize, position = r->position + r->lo * r->step;
+  char *to = c->to + r->at * size;
+  tgk_number_fn number = tgk.number[c->log2_itemsize == 2 ? TG_I32 : TG_I64];
+  if (r->hi - r->lo < r->n) memset(to, 0, (size_t)(r->n * r->rows * size));
+  to += r->lo * size;
+  for (int64_t k = 0; k < r->rows; k++, position += r->jump, to += r->n * size)
+    number(to, position, r->step, (size_t)(r->hi - r->lo));
 }
 
 static void emit_valid(void *context, const row *r) {
@@ -367,7 +379,7 @@ const void *tg_walk_read(const tg_walk *w, const void *memory, const int64_t *fi
     int64_t position = origin(w, fixed, &valid) + start;
     if (valid) return (const char *)memory + position * ((int64_t)1 << w->log2_itemsize);
   }
-  copy_context c = {memory, scratch, w->log2_itemsize};
+  copy_context c = {memory, scratch, w->log2_itemsize, false};
   if (w->kind == TG_WALK_BROADCAST) { /* one row whatever the shape */
     row r = {.n = n, .hi = n, .rows = 1};
     bool valid;
@@ -386,12 +398,13 @@ void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int6
 }
 
 void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source) {
-  copy_context c = {source, memory, w->log2_itemsize};
+  copy_context c = {source, memory, w->log2_itemsize, w->streamed};
   sweep(w, fixed, start, n, 0, emit_write, &c);
 }
 
-void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, int64_t *positions) {
-  sweep(w, fixed, start, n, 0, emit_positions, positions);
+void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, void *positions) {
+  copy_context c = {NULL, positions, w->log2_itemsize, false};
+  sweep(w, fixed, start, n, 0, emit_positions, &c);
 }
 
 void tg_walk_valid(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, uint8_t *valid) {

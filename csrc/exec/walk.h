@@ -27,6 +27,7 @@ typedef struct tg_walk_bound {
 typedef struct tg_walk {
   tg_walk_kind kind;
   int log2_itemsize; /* 0..3 */
+  bool streamed;     /* writes go past the cache; set by the owner, who calls tgk.stream_end in the end */
   int nfixed;
   int nswept;                                      /* after merging, >= 1 */
   int nvarying, nbound;                            /* bounds that depend on swept dims, and all */
@@ -64,8 +65,9 @@ void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int6
 /* The same range written from `source`; the view has one level. Invalid elements are left out. */
 void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source);
 
-/* The same range as int64 positions, or as uint8 validity. Positions of invalid elements are 0. */
-void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, int64_t *positions);
+/* The same range as positions of the walk's dtype, int64 or int32, or as uint8 validity. Positions of invalid elements
+ * are 0. */
+void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, void *positions);
 void tg_walk_valid(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, uint8_t *valid);
 
 #endif

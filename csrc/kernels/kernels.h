@@ -34,6 +34,11 @@ typedef void (*tgk_copy_rows_fn)(void *dst, int64_t drow, int64_t dstep, const v
  * Made for small n. */
 typedef void (*tgk_rows_fn)(void *dst, const void *src, int64_t jump, int64_t n, int64_t low, int64_t high,
                             int64_t rows);
+/* Copies past the cache, for what nobody reads soon. Others see it only after stream_end in the same thread. */
+typedef void (*tgk_stream_fn)(void *dst, const void *src, size_t bytes);
+typedef void (*tgk_stream_end_fn)(void);
+/* dst[i] = first + i * step. */
+typedef void (*tgk_number_fn)(void *dst, int64_t first, int64_t step, size_t n);
 /* Uniform numbers in [0, 1) from a counter-based generator: element i is a function of key and
  * index[i] alone, the same on every instruction set. */
 typedef void (*tgk_random_fn)(void *dst, const int64_t *index, uint64_t key, size_t n);
@@ -86,6 +91,9 @@ typedef struct tgk_table {
   tgk_strided_fn strided[4];                            /* [log2 of itemsize] */
   tgk_copy_rows_fn copy_rows[4];                        /* the same, as is: */
   tgk_rows_fn rows[4];
+  tgk_stream_fn stream;
+  tgk_stream_end_fn stream_end;
+  tgk_number_fn number[TG_DTYPE_COUNT]; /* I32 and I64 only */
   tgk_random_fn random[TG_DTYPE_COUNT]; /* F32 (24 bits) and F64 (53 bits) only */
   tgk_gemm gemm[TG_DTYPE_COUNT];        /* F32 and F64 only */
 } tgk_table;

@@ -31,7 +31,7 @@
 typedef enum tg_icode {
   TG_I_LOAD,     /* access[arg], converted from stored to computed dtype, 0 where invalid */
   TG_I_CONST,    /* value, everywhere */
-  TG_I_POSITION, /* int64: the position that access[arg]'s view computes (its slot is unused) */
+  TG_I_POSITION, /* int64 or int32: the position that access[arg]'s view computes (its slot is unused) */
   TG_I_VALID,    /* bool: whether access[arg]'s view is valid there (its slot is unused) */
   TG_I_ACC,      /* the reduce result; first instruction of an epilogue only */
   TG_I_OP,       /* graph op `op` on the sources; CMPLT gives bool, WHERE takes a bool condition */
@@ -62,6 +62,7 @@ bool tg_instr_effect(const tg_instr *in); /* STORE, KEEP, FOLD: run for what it 
 typedef struct tg_access {
   int slot; /* index into the kernel's buffers */
   tg_dtype dtype;
+  bool streamed; /* STORE: past the cache, being large and read by no kernel of this schedule */
   tg_view *view;
 } tg_access;
 

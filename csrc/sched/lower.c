@@ -61,8 +61,8 @@ static tg_status emit_access(lowering *l, tg_icode code, int64_t slot, tg_dtype 
   }
   tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
   if (status) return status;
-  tg_dtype dtype = code == TG_I_LOAD ? tg_computed(stored) : code == TG_I_VALID ? TG_BOOL : TG_I64;
-  p->access[p->naccess] = (tg_access){(int)slot, stored, view};
+  tg_dtype dtype = code == TG_I_LOAD ? tg_computed(stored) : code == TG_I_VALID ? TG_BOOL : stored;
+  p->access[p->naccess] = (tg_access){.slot = (int)slot, .dtype = stored, .view = view};
   tg_view_ref(view);
   return emit(l, (tg_instr){.code = (uint8_t)code, .dtype = (uint8_t)dtype, .arg = p->naccess++}, value);
 }
@@ -83,7 +83,19 @@ static tg_status emit_cast(lowering *l, int32_t value, tg_dtype from, tg_dtype t
   return emit(l, in, out);
 }
 
+/* Is the value this constant? */
+static bool is_const(const lowering *l, int32_t value, int number) {
+  const tg_instr *in = &l->program.instr[value];
+  if (in->code != TG_I_CONST) return false;
+  return tg_dtypes[in->dtype].is_float ? in->value.f == number : in->value.i == number;
+}
+
 static tg_status emit_op(lowering *l, tg_op op, tg_dtype dtype, int32_t a, int32_t b, int32_t c, int32_t *out) {
+  bool one = ((op == TG_OP_MUL || op == TG_OP_DIV) && is_const(l, b, 1)) || (op == TG_OP_SUB && is_const(l, b, 0));
+  if (one || (op == TG_OP_MUL && is_const(l, a, 1))) { /* what changes nothing, for all numbers (x + 0 changes -0) */
+    *out = one ? a : b;
+    return TG_OK;
+  }
   return emit(l, (tg_instr){.code = TG_I_OP, .op = (uint8_t)op, .dtype = (uint8_t)dtype, .src = {a, b, c}}, out);
 }
 
@@ -156,9 +168,10 @@ static tg_status lower_elementwise(lowering *l, int64_t i, tg_view *view, int32_
 
 static tg_status lower_position(lowering *l, const tg_node *n, tg_view *view, int32_t *out) {
   int32_t position;
-  tg_status status = emit_access(l, TG_I_POSITION, 0, TG_I64, view, &position);
+  tg_dtype narrow = n->kind == TG_NODE_ARANGE && n->shape->size <= INT32_MAX ? TG_I32 : TG_I64;
+  tg_status status = emit_access(l, TG_I_POSITION, 0, narrow, view, &position);
   if (status) return status;
-  if (n->kind == TG_NODE_ARANGE) return emit_cast(l, position, TG_I64, (tg_dtype)n->dtype, out);
+  if (n->kind == TG_NODE_ARANGE) return emit_cast(l, position, narrow, (tg_dtype)n->dtype, out);
   tg_instr in = {.code = TG_I_RANDOM, .dtype = n->dtype, .src = {position}, .value = n->value};
   return emit(l, in, out);
 }
@@ -191,7 +204,7 @@ static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *ou
   if (!status) status = emit_indexed(l, base, view, index, n->extent, n->value.i, &position);
   if (!status) status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
   if (!status) {
-    p->access[p->naccess] = (tg_access){slot, (tg_dtype)n->dtype, base};
+    p->access[p->naccess] = (tg_access){.slot = slot, .dtype = (tg_dtype)n->dtype, .view = base};
     base = NULL;
     uint8_t dtype = (uint8_t)tg_computed((tg_dtype)n->dtype);
     status = emit(l, (tg_instr){.code = TG_I_GATHER, .dtype = dtype, .arg = p->naccess++, .src = {position}}, out);
@@ -366,7 +379,9 @@ static tg_status orient_contraction(tg_kernel *k) {
 
 static tg_access factor(const tg_builder *b, const item_edge *e) {
   tg_view_ref(e->view);
-  return (tg_access){(int)b->items[tg_storage_of(b, e->src)].slot, (tg_dtype)b->items[e->src].node->dtype, e->view};
+  return (tg_access){.slot = (int)b->items[tg_storage_of(b, e->src)].slot,
+                     .dtype = (tg_dtype)b->items[e->src].node->dtype,
+                     .view = e->view};
 }
 
 /* What a reduce, scan or scatter reads through an edge, as a program over its domain. */
@@ -453,7 +468,7 @@ static tg_status emit_store(lowering *l, const item *it, int32_t value) {
   tg_program *p = &l->program;
   tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
   if (status) return status;
-  p->access[p->naccess] = (tg_access){(int)it->slot, (tg_dtype)it->node->dtype, it->view};
+  p->access[p->naccess] = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype, .view = it->view};
   tg_view_ref(it->view);
   tg_instr in = {.code = TG_I_STORE, .dtype = (uint8_t)type_of(l, value), .arg = p->naccess++, .src = {value}};
   return emit(l, in, &value);

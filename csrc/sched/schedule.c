@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 #include "sched/builder.h"
 
+#define STREAM_BYTES ((size_t)8 << 20) /* results from which on a later reader would hardly find them in a cache */
+
 /* ---- building ---- */
 
 /* Slots for what kernels write and for the realized nodes they read. */
@@ -53,6 +55,19 @@ static void note_uses(tg_schedule *s, const tg_kernel *k, int number) {
   s->slots[k->out.slot].writer = s->slots[k->out.slot].last = number;
 }
 
+/* Large results that no kernel of this schedule reads leave the cache to others. */
+static void choose_streams(tg_schedule *s) {
+  for (int k = 0; k < s->nkernel; k++) {
+    const tg_program *p;
+    for (int j = 0; (p = tg_kernel_program(&s->kernels[k], j)); j++)
+      for (int i = 0; i < p->ninstr; i++) {
+        if (p->instr[i].code != TG_I_STORE) continue;
+        tg_access *a = &p->access[p->instr[i].arg];
+        a->streamed = s->slots[a->slot].bytes >= STREAM_BYTES && s->slots[a->slot].last == k;
+      }
+  }
+}
+
 static tg_status lower_all(tg_builder *b, tg_schedule *s) {
   for (int64_t g = 0; g < b->ngroup; g++) {
     tg_status status = tg_lower(b, &b->groups[b->order[g]], &s->kernels[s->nkernel]);
@@ -60,6 +75,7 @@ static tg_status lower_all(tg_builder *b, tg_schedule *s) {
     note_uses(s, &s->kernels[s->nkernel], s->nkernel);
     s->nkernel++;
   }
+  choose_streams(s);
   return TG_OK;
 }
 
