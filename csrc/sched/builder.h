@@ -3,6 +3,7 @@
  *   collect.c  the nodes that the targets need, sources first; reductions brought into one form,
  *              sums of sums merged, sums of products recognised as contractions
  *   group.c    which nodes are stored and which kernel each other node is computed in
+ *   order.c    the order of the kernels, and which further outputs it allows
  *   lower.c    the programs of each kernel
  *   phases.c   those of a ROWS kernel: one program cut into phases
  *
@@ -58,7 +59,7 @@ typedef struct group {
   int64_t first_need, mark;   /* into needs; scratch of searches */
   tg_view *domain;            /* contiguous; owned */
   int nout;                   /* leading dims; fewer than all: rows */
-  int64_t order[TG_MAX_DIMS]; /* the axes that its dims are, of the shape of what is computed at every point */
+  int64_t order[TG_MAX_DIMS]; /* of the dims: the axes of what is computed at every point */
   int nfold, noutput;
   int32_t weight;   /* instructions */
   bool contraction; /* the root is, or is computed from, a contraction over the domain */
@@ -88,6 +89,15 @@ tg_status tg_grow(void *array, int64_t n, int64_t *cap, size_t size) TG_MUST_CHE
 tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) TG_MUST_CHECK;
 /* group.c: places every live item. */
 tg_status tg_group(tg_builder *b) TG_MUST_CHECK;
+/* order.c. The groups that read item i, also through items that are computed wherever they are read: *count of them in
+ * a *list to be freed. */
+tg_status tg_reading_groups(tg_builder *b, int64_t i, int64_t **list, int64_t *count) TG_MUST_CHECK;
+/* Notes that n groups need group `on`. */
+tg_status tg_add_needs(tg_builder *b, const int64_t *from, int64_t n, int64_t on) TG_MUST_CHECK;
+/* Does group g need one of n others, however indirectly? Also true if that would take too long to find out. */
+bool tg_needs_any(tg_builder *b, int64_t g, const int64_t *others, int64_t n);
+/* Sets b->order: each group stands behind those it needs. */
+tg_status tg_order_groups(tg_builder *b) TG_MUST_CHECK;
 /* lower.c: the kernel of a group; slots are assigned already. */
 tg_status tg_lower(tg_builder *b, const group *g, tg_kernel *kernel) TG_MUST_CHECK;
 /* The views of n accesses with their dims in another order. */

@@ -30,8 +30,7 @@
 #define MAX_FUSED 256        /* instructions in a kernel, which also bounds the depth of lowering */
 #define MAX_AGAIN 64         /* instructions that may be computed more than once */
 #define MAX_ROW 32768        /* points of a row: a few such registers fit L2 */
-#define MAX_LOOK 24          /* ancestors of an item, and readers of each, looked at for a sibling */
-#define MAX_SEARCH 512       /* groups looked at for a cycle */
+#define MAX_LOOK 24          /* readers of an item, ancestors, and their readers looked at for one to store it */
 
 /* ---- estimates ---- */
 
@@ -383,98 +382,6 @@ static bool can_be_output(const tg_builder *b, const item *it) {
          (it->reduction >= 0 && !b->reductions[it->reduction].contraction);
 }
 
-/* ---- which groups need which ---- */
-
-/* The groups that read item i, also through items that are computed wherever they are read: a list to be freed. */
-static tg_status reading_groups(tg_builder *b, int64_t i, int64_t **list, int64_t *count) {
-  int64_t *stack = NULL, *groups = NULL, depth = 0, cap_stack = 0, n = 0, cap_groups = 0, mark = ++b->searches;
-  tg_status status = tg_grow(&stack, depth, &cap_stack, sizeof *stack);
-  if (status) return status;
-  stack[depth++] = i;
-  while (depth && !status) {
-    int64_t from = b->items[stack[--depth]].first_reader;
-    for (int64_t e = from; e >= 0 && !status; e = b->edges[e].next) {
-      item *reader = &b->items[b->edges[e].reader];
-      if (reader->group >= 0 && b->groups[reader->group].mark != mark) {
-        if ((status = tg_grow(&groups, n, &cap_groups, sizeof *groups))) break;
-        b->groups[reader->group].mark = mark;
-        groups[n++] = reader->group;
-      } else if (reader->group < 0 && reader->mark != mark) {
-        reader->mark = mark;
-        status = tg_grow(&stack, depth, &cap_stack, sizeof *stack);
-        if (!status) stack[depth++] = b->edges[e].reader;
-      }
-    }
-  }
-  tg_free(stack);
-  *list = groups;
-  *count = n;
-  if (!status) return TG_OK;
-  tg_free(groups);
-  *list = NULL;
-  return status;
-}
-
-static tg_status add_needs(tg_builder *b, const int64_t *from, int64_t n, int64_t on) {
-  for (int64_t i = 0; i < n; i++) {
-    if (from[i] == on) continue;
-    tg_status status = tg_grow(&b->needs, b->nneed, &b->cap_need, sizeof *b->needs);
-    if (status) return status;
-    b->needs[b->nneed] = (need){on, b->groups[from[i]].first_need};
-    b->groups[from[i]].first_need = b->nneed++;
-  }
-  return TG_OK;
-}
-
-/* Does group g need one of the others, however indirectly? Also true if that would take too long to find out. */
-static bool needs_any(tg_builder *b, int64_t g, const int64_t *others, int64_t n) {
-  int64_t stack[MAX_SEARCH], depth = 0, seen = 0, mark = ++b->searches;
-  stack[depth++] = g;
-  b->groups[g].mark = mark;
-  while (depth) {
-    for (int64_t e = b->groups[stack[--depth]].first_need; e >= 0; e = b->needs[e].next) {
-      group *next = &b->groups[b->needs[e].group];
-      if (next->mark == mark) continue;
-      if (++seen == MAX_SEARCH) return true;
-      next->mark = mark;
-      stack[depth++] = b->needs[e].group;
-    }
-  }
-  for (int64_t i = 0; i < n; i++)
-    if (others[i] != g && b->groups[others[i]].mark == mark) return true;
-  return false;
-}
-
-/* Groups in an order in which each stands behind those it needs. */
-static tg_status order_groups(tg_builder *b) {
-  size_t bytes = (size_t)b->ngroup * sizeof *b->order;
-  int64_t *stack = tg_malloc(bytes), n = 0, mark = ++b->searches;
-  b->order = tg_malloc(bytes);
-  if (b->ngroup && (!stack || !b->order)) {
-    tg_free(stack);
-    return tg_fail_memory(bytes);
-  }
-  for (int64_t g = b->ngroup - 1; g >= 0; g--) { /* the last one placed has the first root */
-    int64_t depth = 0;
-    if (b->groups[g].mark == mark) continue;
-    b->groups[g].mark = mark;
-    stack[depth++] = g;
-    while (depth) {
-      group *top = &b->groups[stack[depth - 1]];
-      while (top->first_need >= 0 && b->groups[b->needs[top->first_need].group].mark == mark)
-        top->first_need = b->needs[top->first_need].next;
-      if (top->first_need < 0) {
-        b->order[n++] = stack[--depth];
-      } else {
-        b->groups[b->needs[top->first_need].group].mark = mark;
-        stack[depth++] = b->needs[top->first_need].group;
-      }
-    }
-  }
-  tg_free(stack);
-  return TG_OK;
-}
-
 /* ---- where a further output could go ---- */
 
 /* How group g sees the item that it reads directly: *view, NULL if not in one way or not point by point. A reduction
@@ -598,15 +505,15 @@ static tg_status try_outputs(tg_builder *b, int64_t i, const int64_t *in, int64_
   const item *it = &b->items[i];
   tg_view *view = NULL;
   tg_status status = TG_OK;
-  for (int64_t j = 0; j < n && !*done && !status; j++) {
+  for (int64_t j = 0; j < tg_min(n, MAX_LOOK) && !*done && !status; j++) {
     if ((status = seen_from(b, it, in[j], &view))) return status;
-    if (view && !needs_any(b, in[j], in, n)) status = add_output(b, i, in[j], &view, done);
+    if (view && !tg_needs_any(b, in[j], in, n)) status = add_output(b, i, in[j], &view, done);
     tg_view_unref(view);
   }
   if (status || *done) return status;
   int64_t sibling;
   if ((status = sibling_group(b, i, &sibling, &view)) || sibling < 0) return status;
-  bool apart = !needs_any(b, sibling, in, n);
+  bool apart = !tg_needs_any(b, sibling, in, n);
   for (int64_t j = 0; j < n; j++) apart &= in[j] != sibling; /* it needs all of the item, or sees it in two ways */
   if (apart) status = add_output(b, i, sibling, &view, done);
   tg_view_unref(view);
@@ -617,11 +524,11 @@ static tg_status try_outputs(tg_builder *b, int64_t i, const int64_t *in, int64_
 static tg_status store_somewhere(tg_builder *b, int64_t i) {
   int64_t *in, n;
   bool done = false;
-  tg_status status = reading_groups(b, i, &in, &n);
+  tg_status status = tg_reading_groups(b, i, &in, &n);
   if (status) return status;
   if (can_be_output(b, &b->items[i])) status = try_outputs(b, i, in, n, &done);
   if (!status && !done) status = store(b, i);
-  if (!status) status = add_needs(b, in, n, b->items[i].group);
+  if (!status) status = tg_add_needs(b, in, n, b->items[i].group);
   tg_free(in);
   return status;
 }
@@ -721,5 +628,5 @@ tg_status tg_group(tg_builder *b) {
     tg_status status = place(b, i);
     if (status) return status;
   }
-  return order_groups(b);
+  return tg_order_groups(b);
 }
