@@ -384,6 +384,24 @@ def test_maps_across_memory(name, isa):
     equal(value(flat.pad(pad).e(BinaryOps.ADD, lb.pad(pad).cast(dtypes.int32))),
           np.pad(np.arange(a.size, dtype=np.int32).reshape(shape).transpose(order) + v.astype(np.int32), pad), shape)
 
+def test_large_results(isa):
+  """Results large enough to be written past the cache, several of a kernel, of every itemsize; rows that end within a line of memory."""
+  rng = np.random.default_rng(23)
+  a = rng.integers(-50, 50, (1021, 2053)).astype(np.float32)
+  lb = LazyBuffer(a)
+  for threads in (1, 3):
+    _engine.set_threads(threads)
+    plus, wide, half = lb.e(BinaryOps.ADD, lb.const(1)), lb.cast(dtypes.float64), lb.pad([(0, 0), (0, 2053)]).cast(dtypes.float16)
+    small = lb.pad([(0, 0), (0, 8*2053)]).cast(dtypes.int8)
+    _engine.realize([plus, wide, half, small])
+    equal(value(plus), a + 1), equal(value(wide), a.astype(np.float64))
+    equal(value(half), np.pad(a, [(0, 0), (0, 2053)]).astype(np.float16)), equal(value(small), np.pad(a, [(0, 0), (0, 8*2053)]).astype(np.int8))
+    equal(value(lb.permute((1, 0)).contiguous()), a.T)
+    total = lb.r(ReduceOps.SUM, (1021, 1))
+    less, more = lb.e(BinaryOps.SUB, total.expand(a.shape)), lb.e(BinaryOps.MUL, lb.r(ReduceOps.MAX, (1021, 1)).expand(a.shape))
+    _engine.realize([less, more])
+    equal(value(less), a - a.sum(1, keepdims=True)), equal(value(more), a * a.max(1, keepdims=True))
+
 @pytest.mark.parametrize("name", ["int8", "int16", "float32", "float64"])
 def test_views_of_two_levels(name, isa):
   """What no single affine map leads to: elements repeated along an axis that is then cut, padded, turned, stepped through."""

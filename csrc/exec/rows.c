@@ -148,6 +148,8 @@ static tg_status rows_task(void *context, int64_t task, int worker) {
       tg_tile tile = {.local = local, .row = 1};
       if (p->rows) tg_vm_run(p->rows, memory + p->rows_at, j->slots, &none, first, rows, &tile);
       if (p->points) run_points(j, p, &k->phases[i].points, memory, local, first, rows);
+      if (i == 0 && p->points && !k->reduced_first && first + rows < stop) /* the rest mostly computes */
+        tg_vm_prefetch(p->points, j->slots, (first + rows) * j->row, tg_min(j->tile, stop - first - rows) * j->row);
     }
   }
   for (int i = 0; i < k->nphase; i++) {

@@ -244,6 +244,16 @@ int64_t tg_vm_cost(const tg_vm *vm) { return vm->cost + 1; }
 
 /* ---- running ---- */
 
+void tg_vm_prefetch(const tg_vm *vm, void *const *slots, int64_t start, int64_t n) {
+  int64_t none = 0;
+  for (int i = 0; i < vm->program->ninstr; i++) {
+    const step *s = &vm->steps[i];
+    if (s->instr->code != TG_I_LOAD || s->walk.kind != TG_WALK_DENSE) continue;
+    const char *p = tg_walk_address(&s->walk, slots[vm->program->access[s->instr->arg].slot], &none, start);
+    for (int64_t at = 0; at < n * (int64_t)tg_itemsize(s->via); at += 64) __builtin_prefetch(p + at, 0, 2);
+  }
+}
+
 void tg_vm_finish(const tg_vm *vm) {
   if (vm->streams) tgk.stream_end();
 }

@@ -48,6 +48,9 @@ typedef struct tg_tile {
 void tg_vm_run(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
                const tg_tile *tile);
 
+/* Asks for the lines that dense loads of these points, with no dims fixed, will read. */
+void tg_vm_prefetch(const tg_vm *vm, void *const *slots, int64_t start, int64_t n);
+
 /* Each task ends with this, after its last run: others may then see what it stored. */
 void tg_vm_finish(const tg_vm *vm);
 
