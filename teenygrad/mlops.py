@@ -77,8 +77,7 @@ class Trunc(Zero):
 
 class Sign(Zero):
   """-1, 0 or 1, and 0 for NaN."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer:
-    return x.const(0).e(BinaryOps.CMPLT, x) - x.e(BinaryOps.CMPLT, x.const(0))
+  def forward(self, x: LazyBuffer) -> LazyBuffer: return x.const(0).e(BinaryOps.CMPLT, x) - x.e(BinaryOps.CMPLT, x.const(0))
 
 class Neg(Function):
   """-x."""
@@ -88,8 +87,7 @@ class Neg(Function):
 class Abs(Function):
   """The absolute value; the gradient is 0 at 0."""
   def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return absolute(x)
-  def backward(self, g: LazyBuffer) -> LazyBuffer:
-    return select(less(self.x, zero := self.x.const(0)), -g, select(less(zero, self.x), g, g.const(0)))
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return select(less(self.x, zero := self.x.const(0)), -g, select(less(zero, self.x), g, g.const(0)))
 
 class Relu(Function):
   """max(x, 0); the gradient is 0 at 0 and for NaN."""
@@ -175,8 +173,7 @@ class Div(Binary):
 class Pow(Binary):
   """x ** y; gradients as PyTorch's: 0 for x where y = 0, 0 for y where x = 0 <= y."""
   def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y, self.out = x, y, power(x, y); return self.out
-  def left(self, g: LazyBuffer) -> LazyBuffer:
-    return select(equal(self.y, self.y.const(0)), g.const(0), self.y * power(self.x, self.y - 1) * g)
+  def left(self, g: LazyBuffer) -> LazyBuffer: return select(equal(self.y, self.y.const(0)), g.const(0), self.y * power(self.x, self.y - 1) * g)
   def right(self, g: LazyBuffer) -> LazyBuffer:
     flat = equal(self.x, self.x.const(0)) * less_equal(self.y.const(0), self.y)
     return select(flat, g.const(0), self.x.e(UnaryOps.LOG2) * math.log(2) * self.out * g)
@@ -207,8 +204,7 @@ class Max(Function):
   def forward(self, x: LazyBuffer, new_shape: Tuple[int, ...]) -> LazyBuffer: self.x, self.out = x, x.r(ReduceOps.MAX, new_shape); return self.out
   def backward(self, g: LazyBuffer) -> LazyBuffer:
     below = self.x.e(BinaryOps.CMPLT, self.out.expand(self.x.shape))
-    ties = (1 - below).r(ReduceOps.SUM, g.shape)
-    return select(below, below.const(0), (g / ties).expand(self.x.shape))
+    return select(below, below.const(0), (g / (1 - below).r(ReduceOps.SUM, g.shape)).expand(self.x.shape))  # divided by the number of ties
 
 class Softmax(Function):
   """exp(x) / sum(exp(x)), the sum over the axes where new_shape is 1; x less its maximum, so that nothing overflows."""
@@ -223,6 +219,16 @@ class LogSoftmax(Function):
     m = x - x.r(ReduceOps.MAX, new_shape)
     self.sizes, self.out = new_shape, m - m.e(MathOps.EXP).r(ReduceOps.SUM, new_shape).e(MathOps.LOG); return self.out
   def backward(self, g: LazyBuffer) -> LazyBuffer: return g - self.out.e(MathOps.EXP) * g.r(ReduceOps.SUM, self.sizes)
+
+class CrossEntropy(Function):
+  """-LogSoftmax(x) along the last axis at the class numbers `label`: x of shape (*rows, classes), label and the result (*rows, 1). The gradient is
+  Softmax(x), less 1 at the label."""
+  def forward(self, x: LazyBuffer, label: LazyBuffer) -> LazyBuffer:
+    m, self.other = x - x.r(ReduceOps.MAX, label.shape), LazyBuffer.arange(x.shape[-1], dtypes.int32) - label  # 0 at the label
+    total = (exp := m.e(MathOps.EXP)).r(ReduceOps.SUM, label.shape)
+    self.out = exp / total
+    return total.e(MathOps.LOG) - select(self.other, m.const(0), m).r(ReduceOps.SUM, label.shape)
+  def backward(self, g: LazyBuffer) -> Tuple[LazyBuffer, None]: return (self.out - select(self.other, g.const(0), g.const(1))) * g, None
 
 # *** movement ***
 

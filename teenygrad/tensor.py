@@ -76,8 +76,7 @@ class Tensor:
 
   def __init__(self, data: Any, device: Optional[str] = None, dtype: Optional[DType] = None, requires_grad: Optional[bool] = None):
     assert dtype is None or isinstance(dtype, DType), f"dtype must be a DType, not {dtype!r}"
-    if isinstance(data, LazyBuffer):
-      assert dtype is None or dtype == data.dtype, f"dtype {dtype} for a LazyBuffer of {data.dtype}"
+    if isinstance(data, LazyBuffer): assert dtype is None or dtype == data.dtype, f"dtype {dtype} for a LazyBuffer of {data.dtype}"
     elif isinstance(data, np.ndarray): data = dtypes.from_np(data.dtype) and LazyBuffer.fromCPU(data)
     elif isinstance(data, bytes): data, dtype = LazyBuffer.fromCPU(np.frombuffer(data, np.uint8)), None
     elif isinstance(data, (int, float)):
@@ -821,12 +820,12 @@ class Tensor:
   def sparse_categorical_crossentropy(self, Y: Tensor, ignore_index: int = -1) -> Tensor:
     """The mean of -log_softmax(self)[..., Y] over the class numbers Y != ignore_index, NaN if there is none. self: (..., C), Y: (...) of any dtype.
     The labels are computed at once. ValueError for another shape, IndexError for a class that is not in 0 ... C-1."""
-    C = self.shape[-1]
     if Y.shape != self.shape[:-1]: raise ValueError(f"labels of shape {Y.shape} for logits of shape {self.shape}")
     labels = Tensor._positions(Y).astype(np.int64, copy=False)
     counted = labels != ignore_index
-    if (((labels < 0) | (labels >= C)) & counted).any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
-    other = Tensor.arange(C, dtype=dtypes.int32) - Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1))  # 0 at the label
-    return other.where(0, self.log_softmax(-1)).sum(-1).sum() / -float(np.count_nonzero(counted))
+    if (((labels < 0) | (labels >= (C := self.shape[-1]))) & counted).any():
+      raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
+    rows = mlops.CrossEntropy.apply(self._wide(), Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1)))
+    return Tensor(counted.reshape(*Y.shape, 1)).where(rows, 0).sum().cast(self._float().dtype) / float(np.count_nonzero(counted))
 
 OPERANDS = (Tensor, int, float, list, np.ndarray, np.generic)  # what a Tensor can be compared with
