@@ -46,6 +46,19 @@ class TestElementwise:
     assert kinds(cheap.sum(0), cheap.sum(1)) == ["REDUCE"] * 2
     assert kinds(expensive.sum(0), expensive.sum(1)) == ["ROWS", "REDUCE"]  # stored along with the row sums
 
+  def test_what_changes_nothing_is_dropped(self):
+    x = tensor(6, 8)
+    for y in (x * 1, 1 * x, x / 1, x - 0):
+      (item,) = kernels(y.exp())
+      assert item.text == "MAP (6, 8) float32: EXP"
+    assert kernels((x + 0).exp())[0].text == "MAP (6, 8) float32: ADD EXP"  # -0 + 0 is 0
+    zero = Tensor(np.array([-0.0], np.float32))
+    assert np.signbit([(zero * 1).item(), (zero - 0).item(), (zero + 0).item()]).tolist() == [True, True, False]
+
+  def test_equal_subexpressions_are_computed_once(self):
+    x = tensor(6, 8)
+    assert kernels(x.exp() * 2 + x.exp() * 2)[0].text == "MAP (6, 8) float32: EXP MUL ADD"
+
   def test_a_diamond_is_linear(self):
     x = tensor(4, 4)
     for _ in range(60): x = x + x
