@@ -285,8 +285,8 @@ static tg_status refine_domain(tg_builder *b, group *g, const tg_view *fine, tg_
     return TG_OK;
   tg_status status = tg_view_contiguous(fine->ndim, fine->shape, &domain);
   if (status) return status;
-  status = change_domain(b, g, domain, fine->ndim, domain, NULL, own);
-  for (int i = 0; i < fine->ndim; i++) g->order[i] = i;
+  status = change_domain(b, g, domain, domain->ndim, domain, NULL, own); /* may free `fine`, a part of *own */
+  for (int i = 0; i < domain->ndim; i++) g->order[i] = i;
   tg_view_unref(domain);
   return status;
 }
