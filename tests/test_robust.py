@@ -4,7 +4,7 @@ import gc, itertools, multiprocessing, os, signal, subprocess, sys, threading
 import numpy as np
 import pytest
 
-from teenygrad import _engine
+from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 from teenygrad.lazy import LazyBuffer
 from teenygrad.ops import BinaryOps, LoadOps, MathOps, MovementOps, ReduceOps, TernaryOps, UnaryOps
@@ -181,6 +181,29 @@ def test_every_allocation_may_fail(index, forever):
     assert (memory["objects"], memory["blocks"], memory["block_bytes"]) == before, n
   assert n > 20
   check_graphs()
+
+def test_every_allocation_may_fail_for_several_outputs():
+  """As above, with results that share kernels: rows, and what reads a result in two ways."""
+  a = np.arange(48, dtype=np.float32).reshape(6, 8) % 7
+  def attempt():
+    x = Tensor(a) * 2
+    y = x - x.max(1, keepdim=True)
+    results = [x, y, y.sum(1), x + x.permute(1, 0).reshape(6, 8), y * 3 + x]
+    Tensor.corealize(results)
+    return [t.numpy() for t in results]
+  want = attempt()
+  before, n, failed = live(), 0, True
+  while failed:
+    n, failed = n + 1, False
+    _engine.fail_at(n)
+    try:
+      for got, right in zip(attempt(), want): np.testing.assert_array_equal(got, right)
+    except MemoryError: failed = True
+    finally: _engine.fail_at(0)
+    memory = _engine.memory()
+    assert (memory["objects"], memory["blocks"], memory["block_bytes"]) == before, n
+  assert n > 20
+  np.testing.assert_array_equal(want[1], 2 * a - 2 * a.max(1, keepdims=True))
 
 # ---- memory ----
 

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 from teenygrad import Tensor, _engine
+from teenygrad.helpers import dtypes
 from teenygrad.nn.optim import Adam
 
 def tensor(*shape, requires_grad=None):
@@ -137,6 +138,28 @@ class TestOutputs:
     assert kinds(a, b, c) == ["MAP", "CONTRACT", "REDUCE", "MAP"]
     m = x.numpy().astype(np.float64) + 1
     np.testing.assert_allclose(c.numpy(), x.numpy() * 3 + (m @ m.T).sum(), rtol=1e-5)
+
+  def test_what_finishes_a_contraction_takes_no_further_output(self):
+    """h would be one of the kernel that adds it, before it is known that the product goes there too."""
+    x, w, v = tensor(40, 50), tensor(30, 50), tensor(50, 20)
+    h = x * 2
+    out, following = tensor(40, 30).dot(w) + h, h.dot(v)
+    assert kinds(out, following) == ["MAP", "CONTRACT", "CONTRACT"]
+    Tensor.corealize([out, following])
+    np.testing.assert_allclose(following.numpy(), x.numpy() * 2 @ v.numpy(), rtol=1e-4, atol=1e-5)
+
+  def test_what_is_looked_for_in_memory_is_stored_before(self):
+    """The gather is computed for each of its two readers, but its data must be there whole; so must what a bit cast sees elsewhere."""
+    x, index = tensor(40, 40), np.random.randint(0, 40, (40, 40)).astype(np.int32)
+    d, e = x + 1, x * 2
+    g = d.gather(Tensor(index), 0)
+    y, z = d + g + g.flip(0), e + e.bitcast(dtypes.int32).flip(0).bitcast(dtypes.float32)
+    Tensor.corealize([d, y])
+    Tensor.corealize([e, z])
+    want = x.numpy() + 1
+    taken = np.take_along_axis(want, index.astype(np.int64), 0)
+    np.testing.assert_array_equal(y.numpy(), want + taken + taken[::-1])
+    np.testing.assert_array_equal(z.numpy(), x.numpy() * 2 + x.numpy()[::-1] * 2)
 
 class TestContraction:
   def test_linear_layer_with_bias_and_relu_is_one_kernel(self):

@@ -100,6 +100,12 @@ static tg_status map_task(void *context, int64_t task, int worker) {
 #define MIN_ACROSS 24              /* tiles overhang shorter dims too far */
 #define MIN_ALONG 48
 
+/* Is value i in memory, but for a conversion? */
+static bool is_loaded(const tg_program *p, int i) {
+  while (p->instr[i].code == TG_I_CAST) i = p->instr[i].src[0];
+  return p->instr[i].code == TG_I_LOAD;
+}
+
 /* Most of what a map loads may be dense along another dim than the one that it writes along, so that each element of a
  * block is in another line. Finds that dim. */
 static bool wants_tiles(const tg_kernel *k, tg_tiling *t) {
@@ -109,6 +115,8 @@ static bool wants_tiles(const tg_kernel *k, tg_tiling *t) {
   while (k->shape[t->along] == 1) t->along--;
   for (int i = 0; i < k->body.ninstr; i++) {
     const tg_instr *in = &k->body.instr[i];
+    /* where a tile overhangs, zeros are loaded: what is computed from them may be no index */
+    if (in->code == TG_I_INDEX && !is_loaded(&k->body, in->src[0])) return false;
     if (in->code != TG_I_LOAD && in->code != TG_I_POSITION && in->code != TG_I_VALID) continue;
     const tg_view *v = k->body.access[in->arg].view;
     if (v->below) return false;

@@ -312,6 +312,7 @@ static double points_of(const group *g, const tg_view *view) {
 static bool reads_points(const tg_builder *b, const item_edge *e) {
   const item *reader = &b->items[e->reader];
   if (reader->reduction >= 0) return !b->reductions[reader->reduction].contraction;
+  if (reader->node->kind == TG_NODE_BITCAST) return false;
   return reader->node->kind != TG_NODE_GATHER || e != &b->edges[reader->first_edge];
 }
 
@@ -384,28 +385,27 @@ static bool can_be_output(const tg_builder *b, const item *it) {
 
 /* ---- where a further output could go ---- */
 
-/* How group g sees the item that it reads directly: *view, NULL if not in one way or not point by point. A reduction
- * must not be read by what is computed everywhere, as that may see it otherwise. */
+/* How group g sees the item that it reads directly: *view, NULL if not in one way or not point by point. What is
+ * computed everywhere must not read a reduction, as it may see it otherwise, nor look for the item in memory. */
 static tg_status seen_from(const tg_builder *b, const item *it, int64_t g, tg_view **view) {
+  tg_status status = TG_OK;
+  bool one_way = true;
   *view = NULL;
-  for (int64_t e = it->first_reader; e >= 0; e = b->edges[e].next) {
+  for (int64_t e = it->first_reader; e >= 0 && one_way && !status; e = b->edges[e].next) {
     tg_view *seen = NULL;
     int64_t reader = b->items[b->edges[e].reader].group;
-    if (reader != g && (reader >= 0 || it->reduction < 0)) continue;
-    if (reader != g) goto two_ways;
-    tg_status status = reads_points(b, &b->edges[e]) ? view_of_edge(b, &b->edges[e], &seen) : TG_OK;
-    if (status) return status;
-    bool same = seen && (!*view || tg_view_equal(seen, *view));
-    if (!same) tg_view_unref(seen);
-    if (!same) goto two_ways;
+    bool points = reads_points(b, &b->edges[e]);
+    if (reader >= 0 && reader != g) continue;
+    if (reader < 0 && it->reduction < 0 && points) continue;
+    if (reader == g && points) status = view_of_edge(b, &b->edges[e], &seen);
+    one_way = seen && (!*view || tg_view_equal(seen, *view));
     tg_view_unref(*view);
     *view = seen;
   }
-  return TG_OK;
-two_ways:
+  if (one_way && !status) return TG_OK;
   tg_view_unref(*view);
   *view = NULL;
-  return TG_OK;
+  return status;
 }
 
 /* Does the group's domain consist of these axes, but for their order? */
@@ -486,7 +486,8 @@ static tg_status add_output(tg_builder *b, int64_t i, int64_t in, tg_view **view
   group *g = &b->groups[in];
   const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
   int64_t order[TG_MAX_DIMS];
-  bool fits = !g->closed && g->weight < MAX_FUSED && (g->cached || !g->nfold), reorder = false;
+  bool open = !g->closed && !b->items[g->root].carries_contraction; /* that will be its kernel, of one output */
+  bool fits = open && g->weight < MAX_FUSED && (g->cached || !g->nfold), reorder = false;
   tg_status status = TG_OK;
   if (fits && r) status = runs_along(b, g, r, *view, &fits, &reorder, order);
   if (!status && fits && r && reorder) status = make_rows(b, g, r, order, view);
@@ -559,7 +560,7 @@ static tg_status place_reduce(tg_builder *b, int64_t i, readers *r) {
   if (!g || g->closed || g->weight >= MAX_FUSED) return store_somewhere(b, i);
   bool plain = g->nout == g->domain->ndim && tg_view_is_contiguous(r->view) &&
                r->view->size == b->items[i].node->shape->size;
-  if (plain && own->contraction) { /* its epilogue */
+  if (plain && own->contraction && g->noutput == 1) { /* its epilogue */
     g->contraction = g->closed = true;
     join(b, i, r);
     for (int64_t e = b->items[i].first_edge; e < b->items[i].first_edge + b->items[i].nedge; e++)
