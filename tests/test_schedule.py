@@ -62,7 +62,8 @@ class TestReduce:
     (item,) = kernels((tensor(32, 64) * 2).exp().sum(1).log() + 1)
     assert item.kind == "REDUCE" and item.shape == (32,) and item.reduced == (64,)
 
-  @pytest.mark.parametrize("function, kind", [("softmax", "ROWS"), ("log_softmax", "ROWS"), ("layernorm", "ROWS"), ("mean", "REDUCE"), ("std", "ROWS")])
+  @pytest.mark.parametrize("function, kind", [
+    ("softmax", "ROWS"), ("log_softmax", "ROWS"), ("layernorm", "ROWS"), ("mean", "REDUCE"), ("std", "ROWS")])
   def test_rows(self, function, kind): assert kinds(getattr(tensor(64, 128), function)(axis=-1)) == [kind]
 
   def test_pooling_is_one_kernel(self):
