@@ -484,7 +484,7 @@ def random_index(rng, shape, n, shift=100):
 def test_computed_index_in_a_transposed_map():
   """Such a map runs in tiles, which overhang it: no index is looked at there."""
   data, shifted, other = np.random.randn(60, 301), np.random.randint(-100, -50, (300, 301)), np.random.randn(301, 300)
-  index = LazyBuffer(shifted).e(BinaryOps.ADD, LazyBuffer(np.full((1, 1), 100)).expand((300, 301)))
+  index = LazyBuffer(shifted) + 100
   transposed = LazyBuffer(other).permute((1, 0))
   got = LazyBuffer(data).gather(index, 0).e(BinaryOps.ADD, transposed).e(BinaryOps.SUB, transposed.e(UnaryOps.NEG))
   equal(value(got), np.take_along_axis(data, shifted + 100, 0) + other.T + other.T)
