@@ -365,6 +365,33 @@ def test_sums_of_rows_and_columns_of_every_length(name, isa):
       equal(value(lb.e(BinaryOps.MUL, lb.const(-1)).r(ReduceOps.SUM, new)), -want, (shape, axis))
       if 0 not in shape: equal(value(lb.stride([-1, -1]).r(ReduceOps.MAX, new)), a[::-1, ::-1].max(axis, keepdims=True), (shape, axis))
 
+@pytest.mark.parametrize("name", ["float16", "float32", "float64"])
+def test_sums_of_products_have_the_bits_of_stored_products(name, isa):
+  """Products are summed where their factors lie, or not: rounded once each, and added in the same order."""
+  rng = np.random.default_rng(22)
+  for shape in [(3, n) for n in SIZES if n] + [(300, 20), (70, 4097), (16, 30_000), (9, 5, 1000), (40, 3, 70)]:
+    a, b, c = (LazyBuffer(rng.standard_normal(s).astype(name)) for s in (shape, shape, (1,)*(len(shape)-1) + shape[-1:]))
+    order = (0, 1) if len(shape) == 2 else (1, 0, 2)
+    for x, y in ((a, b), (a, c.expand(shape)), (a, a)):
+      stored = LazyBuffer(value(x.e(BinaryOps.MUL, y))).permute(order)
+      x, y, new = x.permute(order), y.permute(order), stored.shape[:-1] + (1,)
+      equal(value(x.e(BinaryOps.MUL, y).r(ReduceOps.SUM, new)), value(stored.r(ReduceOps.SUM, new)), shape)
+
+@pytest.mark.parametrize("name", ["int32", "float32", "float64"])
+def test_rows_of_several_runs(name, isa):
+  """Rows that lie in memory in parts, each of them long or short, few or many; whole numbers, so that every order gives the same."""
+  rng = np.random.default_rng(23)
+  for shape, axes in (((9, 17, 8, 9), (0, 2, 3)), ((600, 5, 100), (0, 2)), ((3, 40, 7, 70), (0, 2, 3)), ((2000, 1, 64), (0, 2)),
+                      ((700, 2, 500), (0, 2)), ((5, 6, 7, 200), (1, 3)), ((20, 30, 63), (0, 2))):
+    a, b = (rng.integers(-2, 3, shape).astype(name) for _ in range(2))
+    x, y, new = LazyBuffer(a), LazyBuffer(b), keepdims(shape, set(axes))
+    equal(value(x.r(ReduceOps.SUM, new)), a.sum(axes, keepdims=True, dtype=a.dtype), shape)
+    equal(value(x.r(ReduceOps.MAX, new)), a.max(axes, keepdims=True), shape)
+    equal(value(x.e(BinaryOps.MUL, y).r(ReduceOps.SUM, new)), (a*b).sum(axes, keepdims=True, dtype=a.dtype), shape)
+    cut = (slice(None),)*(len(shape) - 1) + (slice(1, None),)
+    part = x.shrink([(int(i == len(shape) - 1), n) for i, n in enumerate(shape)])
+    equal(value(part.r(ReduceOps.SUM, new)), a[cut].sum(axes, keepdims=True, dtype=a.dtype), shape)
+
 @pytest.mark.parametrize("name", ["uint8", "float16", "float32", "int64"])
 def test_maps_across_memory(name, isa):
   """Copies and sums of what lies along another axis than the result, whose sizes fit tiles or do not."""

@@ -1,10 +1,11 @@
 /* Map and reduce kernels on the block machine (see run.h); contractions go to contract.c.
  *
- * A reduce runs in one of two ways. With the reduced dims innermost ("rows") each output folds
- * blocks of its own elements; with the out dims innermost ("columns") a block of outputs
- * accumulates whole blocks, one point of the reduced dims after the other. Either way partial
- * results are added in pairs like the carries of a binary counter, so that the error of a sum
- * grows with the logarithm of its length:
+ * A reduce runs in one of two ways. With the reduced dims innermost ("rows") each output folds its own elements: where
+ * they lie in memory, as they are or multiplied in pairs, many rows or many runs of a row in one call; else as blocks
+ * of them are evaluated, of several short rows or a part of a long one. With the out dims innermost ("columns") a block
+ * of outputs accumulates whole blocks, one point of the reduced dims after the other. Either way partial results are
+ * added in pairs like the carries of a binary counter, so that the error of a sum grows with the logarithm of its
+ * length:
  *
  *     block:   0   1   2   3   4 ...
  *               \ /     \ /    |
@@ -34,7 +35,8 @@
 
 #define MIN_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
 #define MAX_LEVELS 48
-#define ROWS_AT_ONCE 32
+#define RUNS_AT_ONCE 256
+#define MIN_RUN 64                 /* elements of a part of a row, to be folded where they lie */
 #define COLUMN_TILE (4 * TG_BLOCK) /* outputs: memory is read in long runs, and their sums still fit L1 */
 #define FOLD_RUN 32                /* blocks a column accumulates before its sum moves up a level */
 
@@ -181,8 +183,14 @@ typedef struct reduce_job {
   int64_t chunk, nchunk; /* reduced points a chunk covers; > 1 chunk: partials are stored */
   int64_t tile;          /* outputs that are accumulated side by side */
   int64_t per_task;      /* outputs a task covers: whole tiles, unless it has but one */
-  int64_t at_once;       /* columns: reduced points an evaluation covers, > 1 only if a tile is all outputs */
-  char *partial;         /* [nchunk][nout] accumulators */
+  int64_t at_once;       /* columns: reduced points an evaluation covers, > 1 only if a tile is all outputs;
+                            rows: runs that are folded in one call */
+  int64_t run;           /* rows: points of the parts that a row is folded in at once; 0: blocks of it are evaluated */
+  int noperand;          /* of the body where it lies in memory in such runs: a buffer or the product of two, else 0 */
+  const tg_access *operand[2];
+  tg_walk starts[2]; /* of the operands' runs, in the order of the domain */
+  tgk_fold_products_fn fold_products;
+  char *partial; /* [nchunk][nout] accumulators */
   workspace scratch;
   size_t body_bytes, epilogue_bytes, tile_bytes;
 } reduce_job;
@@ -225,38 +233,57 @@ static void fill_identity(const reduce_job *job, char *to, int64_t n) {
   tgk.strided[tg_log2_itemsize(job->kernel->reduced)](to, &job->identity, 0, (size_t)n);
 }
 
-/* Rows that lie in memory as they stand, so that nothing has to be computed or cut: many at a time. */
-static void reduce_stored_rows(const reduce_job *job, char *scratch, int64_t *idx, int64_t n, int64_t r0, int64_t r1,
-                               char *acc) {
-  const void *row[ROWS_AT_ONCE];
-  for (int64_t i = 0, count; i < n; i += count) {
-    count = tg_min(ROWS_AT_ONCE, n - i);
-    for (int64_t j = 0; j < count; j++, advance(job->kernel->shape, job->kernel->nout, idx))
-      row[j] = tg_vm_eval(job->body, scratch, job->slots, idx, r0, r1 - r0, NULL);
-    job->fold(acc + (size_t)i * job->itemsize, row, (size_t)count, (size_t)(r1 - r0));
+/* Folds the points [offset, offset + length) of n <= at_once runs from the first on into an element of `to` each. */
+static void fold_runs(const reduce_job *job, char *scratch, int64_t first, int64_t n, int64_t offset, int64_t length,
+                      char *to) {
+  int64_t at[2][RUNS_AT_ONCE], none = 0;
+  const char *from[2];
+  fill_identity(job, to, n);
+  for (int j = 0; j < job->noperand; j++) {
+    tg_walk_positions(&job->starts[j], NULL, first, n, at[j]);
+    from[j] = (const char *)job->slots[job->operand[j]->slot] + (size_t)offset * job->itemsize;
   }
+  if (job->noperand == 2) {
+    job->fold_products(to, from[0], at[0], from[1], at[1], (size_t)n, (size_t)length);
+    return;
+  }
+  if (!job->noperand) { /* whole rows */
+    from[0] = tg_vm_eval(job->body, scratch, job->slots, &none, first * length, n * length, NULL);
+    for (int64_t i = 0; i < n; i++) at[0][i] = i * length;
+  }
+  job->fold(to, from[0], at[0], (size_t)n, (size_t)length);
 }
 
 /* Rows: outputs [first, first + n), reduced points [r0, r1), into acc. */
 static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int64_t n, int64_t r0, int64_t r1,
                         char *acc) {
   const tg_kernel *k = job->kernel;
-  int64_t idx[TG_MAX_DIMS];
-  tg_element small[MAX_LEVELS];
-  tg_unflatten(first, k->shape, k->nout, idx);
+  int64_t idx[TG_MAX_DIMS], none = 0;
+  tg_element small[MAX_LEVELS], sums[RUNS_AT_ONCE];
   fill_identity(job, acc, n);
-  if (tg_vm_span(job->body) > TG_BLOCK) {
-    reduce_stored_rows(job, scratch, idx, n, r0, r1, acc);
+  if (r0 >= r1) return; /* an empty reduction */
+  if (job->run == job->nred) {
+    for (int64_t i = 0; i < n; i += job->at_once)
+      fold_runs(job, scratch, first + i, tg_min(job->at_once, n - i), r0, r1 - r0, acc + (size_t)i * job->itemsize);
     return;
   }
+  tg_unflatten(first, k->shape, k->nout, idx);
   for (int64_t i = 0; i < n; i++, advance(k->shape, k->nout, idx)) {
     counter c = {job->combine, (char *)small, sizeof *small, 1, 0};
-    for (int64_t r = r0; r < r1; r += TG_BLOCK) {
-      int64_t count = tg_min(TG_BLOCK, r1 - r);
-      const void *block = tg_vm_eval(job->body, scratch, job->slots, idx, r, count, NULL);
+    for (int64_t r = r0, points; r < r1; r += points) {
+      const void *block = sums;
+      int64_t count;
+      if (job->run) {
+        count = tg_min(job->at_once, (r1 - r) / job->run);
+        points = count * job->run;
+        fold_runs(job, scratch, ((first + i) * job->nred + r) / job->run, count, 0, job->run, (char *)sums);
+      } else {
+        count = points = tg_min(TG_BLOCK, r1 - r);
+        block = tg_vm_eval(job->body, scratch, job->slots, idx, r, count, NULL);
+      }
       char *to = counter_next(&c);
       memcpy(to, &job->identity, job->itemsize);
-      job->fold(to, &block, 1, (size_t)count);
+      job->fold(to, block, &none, 1, (size_t)count);
       counter_add(&c);
     }
     counter_finish(&c, acc + (size_t)i * job->itemsize);
@@ -352,16 +379,74 @@ static void split_reduce(reduce_job *job, int64_t cost) {
   int64_t want = total_cost(job->nout, job->nred, cost) / (MIN_TASK_COST * 4); /* tasks worth having */
   if (want > 64) want = 64;
   job->tile = tg_min(job->nout, columns ? COLUMN_TILE : TG_BLOCK);
-  job->at_once = columns && sweeps_all(job) ? TG_BLOCK / job->nout : 1;
+  if (columns) job->at_once = sweeps_all(job) ? TG_BLOCK / job->nout : 1;
   int64_t blocks = columns ? tg_ceil_div(job->nout, job->tile) : job->nout;
   job->nchunk = 1;
   job->chunk = job->nred;
   if (blocks < want && blocks < 16 && job->nred > 4 * FOLD_RUN) {
     int64_t unit = columns ? FOLD_RUN : TG_BLOCK;
+    if (job->run && job->run < job->nred) unit = tg_round_up(TG_BLOCK, job->run);
     job->chunk = tg_ceil_div(tg_ceil_div(job->nred, tg_ceil_div(want, blocks)), unit) * unit;
     job->nchunk = tg_ceil_div(job->nred, job->chunk);
   }
   job->per_task = task_points(job->nout, columns ? job->tile : 1, tg_max(1, total_cost(1, job->chunk, cost)));
+}
+
+/* The accesses of a body that is a load or the product of two, with nothing to convert. */
+static int stored_operands(const tg_kernel *k, const tg_access *operand[2]) {
+  const tg_program *p = &k->body;
+  const tg_instr *last = &p->instr[p->ninstr - 1];
+  bool product = last->code == TG_I_OP && last->op == TG_OP_MUL && k->reduce == TG_OP_REDUCE_SUM;
+  int n = product && tgk.sum_products[k->reduced] ? 2 : 1;
+  for (int j = 0; j < n; j++) {
+    const tg_instr *in = n == 2 ? &p->instr[last->src[j]] : last;
+    if (in->code != TG_I_LOAD || p->access[in->arg].dtype != k->reduced) return 0;
+    operand[j] = &p->access[in->arg];
+  }
+  return n;
+}
+
+/* Whether the dims from `first` on are one dense run of memory, in all operands. */
+static bool is_dense_from(const tg_access *const *operand, int n, int first) {
+  for (int j = 0; j < n; j++) {
+    const tg_view *v = operand[j]->view;
+    int64_t step = 1;
+    if (v->below || v->nbound) return false;
+    for (int d = v->ndim - 1; d >= first; d--) {
+      if (v->shape[d] == 1) continue;
+      if (v->stride[d] != step) return false;
+      step *= v->shape[d];
+    }
+  }
+  return n > 0;
+}
+
+/* Finds the runs that rows are folded in. */
+static tg_status find_runs(reduce_job *job) {
+  const tg_kernel *k = job->kernel;
+  int ndim = k->nout + k->nred, first = ndim;
+  tg_status status = TG_OK;
+  if (k->reduced_first || !job->nred) return TG_OK;
+  int n = stored_operands(k, job->operand);
+  while (first > k->nout && is_dense_from(job->operand, n, first - 1)) first--;
+  job->run = tg_product(k->shape + first, ndim - first);
+  if (first == k->nout || job->run >= MIN_RUN) {
+    job->noperand = n;
+    job->at_once = RUNS_AT_ONCE;
+  } else {
+    job->run = job->nred <= TG_BLOCK / 2 ? job->nred : 0;
+    job->at_once = job->run ? tg_min(RUNS_AT_ONCE, TG_BLOCK / job->run) : 1;
+  }
+  for (int j = 0; j < job->noperand && !status; j++)
+    status = tg_walk_init_leading(&job->starts[j], job->operand[j]->view, 0, first, k->reduced);
+  return status;
+}
+
+/* The leading dims of the body that are fixed, not swept. */
+static int fixed_dims(const reduce_job *job) {
+  const tg_kernel *k = job->kernel;
+  if (k->reduced_first) return sweeps_all(job) ? 0 : k->nred;
+  return job->run == job->nred ? 0 : k->nout;
 }
 
 static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
@@ -371,7 +456,8 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   size_t partial_bytes = 0;
   job.nred = tg_product(k->shape + k->nout, k->nred);
   if (!job.nout) return TG_OK;
-  tg_status status = tg_vm_compile(&k->body, !k->reduced_first ? k->nout : sweeps_all(&job) ? 0 : k->nred, &body);
+  tg_status status = find_runs(&job);
+  if (!status) status = tg_vm_compile(&k->body, fixed_dims(&job), &body);
   if (!status) status = tg_vm_compile(&k->epilogue, 0, &epilogue);
   if (status) goto done;
   job.body = body;
@@ -379,6 +465,7 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   job.itemsize = tg_itemsize(k->reduced);
   job.identity = fold.identity;
   job.fold = fold.block;
+  job.fold_products = tgk.sum_products[k->reduced];
   job.combine = fold.combine;
   split_reduce(&job, tg_vm_cost(body));
   job.body_bytes = aligned(tg_vm_scratch_size(body));
@@ -407,6 +494,7 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
 done:
   tg_block_free(job.partial, partial_bytes);
   tg_block_free(job.scratch.memory, job.scratch.total);
+  for (int j = 0; j < job.noperand; j++) tg_walk_clear(&job.starts[j]);
   tg_vm_free(body);
   tg_vm_free(epilogue);
   return status;

@@ -350,10 +350,9 @@ static void fold(const step *s, const tg_tile *tile, int64_t n, const void *valu
   int64_t length = tg_min(tile->row, n), rows = n / length;
   tgk.strided[tg_log2_itemsize((tg_dtype)s->instr->dtype)](to, &s->fold.identity, 0, (size_t)rows);
   for (int64_t first = 0; first < rows; first += FOLD_ROWS) {
-    const void *row[FOLD_ROWS];
-    int64_t count = tg_min(FOLD_ROWS, rows - first);
-    for (int64_t i = 0; i < count; i++) row[i] = (const char *)value + (size_t)((first + i) * length) * itemsize;
-    s->fold.block(to + (size_t)first * itemsize, row, (size_t)count, (size_t)length);
+    int64_t at[FOLD_ROWS], count = tg_min(FOLD_ROWS, rows - first);
+    for (int64_t i = 0; i < count; i++) at[i] = (first + i) * length;
+    s->fold.block(to + (size_t)first * itemsize, value, at, (size_t)count, (size_t)length);
   }
 }
 

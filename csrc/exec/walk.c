@@ -28,9 +28,9 @@ typedef struct part {
 } part;
 
 /* The swept dims in order, but for those of size 1. */
-static int list_parts(const tg_view *v, int nfixed, const tg_tiling *t, part *parts) {
+static int list_parts(const tg_view *v, int nfixed, int ndim, const tg_tiling *t, part *parts) {
   int n = 0;
-  for (int i = nfixed; i < v->ndim; i++)
+  for (int i = nfixed; i < ndim; i++)
     if (v->shape[i] != 1 && !(t && (i == t->across || i == t->along))) parts[n++] = (part){i, v->shape[i], 1};
   if (!t) return n;
   parts[n++] = (part){t->across, tg_ceil_div(v->shape[t->across], TG_TILE_ACROSS), TG_TILE_ACROSS};
@@ -41,7 +41,8 @@ static int list_parts(const tg_view *v, int nfixed, const tg_tiling *t, part *pa
 }
 
 /* Room for the bounds and their coefficients. A tiled dim that its tiles overhang gets one more. */
-static tg_status copy_bounds(tg_walk *w, const tg_view *v, const tg_tiling *t, const part *parts, int nparts) {
+static tg_status copy_bounds(tg_walk *w, const tg_view *v, int ndim, const tg_tiling *t, const part *parts,
+                             int nparts) {
   int last = v->nbound + (t ? 2 : 0);
   size_t room = (size_t)last * (sizeof(tg_walk_bound) + (size_t)nparts * sizeof(int64_t));
   if (!last) return TG_OK;
@@ -50,7 +51,7 @@ static tg_status copy_bounds(tg_walk *w, const tg_view *v, const tg_tiling *t, c
   for (int varying = 1; varying >= 0; varying--) {
     for (int k = 0; k < v->nbound; k++) {
       const tg_bound *b = &v->bound[k];
-      if (varies(b, w->nfixed, v->ndim) != (varying == 1)) continue;
+      if (varies(b, w->nfixed, ndim) != (varying == 1)) continue;
       w->bound[w->nbound++] = (tg_walk_bound){b->offset, b->size, b->coef, coef};
       for (int j = 0; j < nparts; j++) *coef++ = b->coef[parts[j].dim] * parts[j].times;
     }
@@ -81,14 +82,14 @@ static bool merge(tg_walk *w, int j) {
   return true;
 }
 
-static tg_status init(tg_walk *w, const tg_view *view, int nfixed, const tg_tiling *tiling, tg_dtype dtype) {
+static tg_status init(tg_walk *w, const tg_view *view, int nfixed, int ndim, const tg_tiling *tiling, tg_dtype dtype) {
   part parts[TG_MAX_DIMS + 2];
   memset(w, 0, sizeof *w);
   w->log2_itemsize = tg_log2_itemsize(dtype);
   w->nfixed = nfixed;
   w->view = view;
-  w->nswept = list_parts(view, nfixed, tiling, parts);
-  tg_status status = copy_bounds(w, view, tiling, parts, w->nswept);
+  w->nswept = list_parts(view, nfixed, ndim, tiling, parts);
+  tg_status status = copy_bounds(w, view, ndim, tiling, parts, w->nswept);
   if (status) return status;
   for (int j = 0; j < w->nswept; j++) {
     w->shape[j] = parts[j].shape;
@@ -104,7 +105,7 @@ static tg_status init(tg_walk *w, const tg_view *view, int nfixed, const tg_tili
   if (view->below) {
     w->kind = TG_WALK_STACKED;
     if (!(w->below = tg_calloc(1, sizeof *w->below))) status = tg_fail_memory(sizeof *w->below);
-    if (!status) status = init(w->below, view->below, 0, NULL, dtype);
+    if (!status) status = init(w->below, view->below, 0, view->below->ndim, NULL, dtype);
     if (status) tg_walk_clear(w);
   } else if (w->nvarying) {
     w->kind = TG_WALK_RUNS;
@@ -117,11 +118,15 @@ static tg_status init(tg_walk *w, const tg_view *view, int nfixed, const tg_tili
 }
 
 tg_status tg_walk_init(tg_walk *w, const tg_view *view, int nfixed, tg_dtype dtype) {
-  return init(w, view, nfixed, NULL, dtype);
+  return init(w, view, nfixed, view->ndim, NULL, dtype);
+}
+
+tg_status tg_walk_init_leading(tg_walk *w, const tg_view *view, int nfixed, int ndim, tg_dtype dtype) {
+  return init(w, view, nfixed, ndim, NULL, dtype);
 }
 
 tg_status tg_walk_init_tiled(tg_walk *w, const tg_view *view, const tg_tiling *tiling, tg_dtype dtype) {
-  return init(w, view, 0, tiling, dtype);
+  return init(w, view, 0, view->ndim, tiling, dtype);
 }
 
 void tg_walk_clear(tg_walk *w) {

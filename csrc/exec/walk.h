@@ -47,8 +47,10 @@ typedef struct tg_tiling {
   int across, along;
 } tg_tiling;
 
-/* MEMORY is the only failure. */
+/* Sweeps all dims but the nfixed first. MEMORY is the only failure. */
 tg_status tg_walk_init(tg_walk *w, const tg_view *view, int nfixed, tg_dtype dtype) TG_MUST_CHECK;
+/* The same for the dims before `ndim`, the others at index 0. */
+tg_status tg_walk_init_leading(tg_walk *w, const tg_view *view, int nfixed, int ndim, tg_dtype dtype) TG_MUST_CHECK;
 /* The same in tiles, for a view of one level and at most TG_MAX_DIMS - 2 dims, none of them fixed. */
 tg_status tg_walk_init_tiled(tg_walk *w, const tg_view *view, const tg_tiling *tiling, tg_dtype dtype) TG_MUST_CHECK;
 void tg_walk_clear(tg_walk *w); /* safe on a zeroed struct */

@@ -23,8 +23,12 @@
 typedef void (*tgk_unary_fn)(void *dst, const void *a, size_t n);
 typedef void (*tgk_binary_fn)(void *dst, const void *a, const void *b, size_t n);
 typedef void (*tgk_where_fn)(void *dst, const void *cond, const void *a, const void *b, size_t n);
-/* acc[i] = acc[i] (+) rows[i][0] (+) ... (+) rows[i][n-1] for i < count, in a fixed order that depends on n alone. */
-typedef void (*tgk_fold_fn)(void *acc, const void *const *rows, size_t count, size_t n);
+/* acc[i] = acc[i] (+) row[0] (+) ... (+) row[n-1] for i < count, where row is a + at[i], in elements; in a fixed order
+ * that depends on n alone. */
+typedef void (*tgk_fold_fn)(void *acc, const void *a, const int64_t *at, size_t count, size_t n);
+/* The same in the same order for the products of two rows, each rounded. */
+typedef void (*tgk_fold_products_fn)(void *acc, const void *a, const int64_t *a_at, const void *b, const int64_t *b_at,
+                                     size_t count, size_t n);
 /* dst[i] = src[i * step], step in elements, may be negative or 0. */
 typedef void (*tgk_strided_fn)(void *dst, const void *src, int64_t step, size_t n);
 /* dst[i * drow + j * dstep] = src[i * srow + j * sstep] for i < rows, j < n; nothing overlaps. */
@@ -88,6 +92,7 @@ typedef struct tgk_table {
   /* float32 registers rounded to what F16 / BF16 can hold, [F16] and [BF16] only. */
   tgk_unary_fn round[TG_DTYPE_COUNT];
   tgk_fold_fn sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT]; /* computed dtypes */
+  tgk_fold_products_fn sum_products[TG_DTYPE_COUNT];    /* F32 and F64 only */
   tgk_strided_fn strided[4];                            /* [log2 of itemsize] */
   tgk_copy_rows_fn copy_rows[4];                        /* the same, as is: */
   tgk_rows_fn rows[4];

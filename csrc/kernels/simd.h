@@ -5,6 +5,7 @@
  *
  *   vf32 vf64 vi32 vu32 vi64 vu64                       a vector; TGK_LANES(vf32) elements
  *   vf32_load(p) vf32_store(p, v)                       p aligned to the element
+ *   vf32_load_some(p, n, x) vf64_load_some(p, n, x)     n elements, fewer than lanes, and x in the other lanes
  *   vf32_set1(x)                                        x in every lane
  *   vf32_fma(a, b, c) vf64_fma(a, b, c)                 a * b + c, rounded once where TGK_FMA
  *   vf32_select(mask, a, b) vf64_select(mask, a, b)     mask ? a : b, mask all ones or zero by lane
@@ -87,6 +88,33 @@ TGK_VECTOR(vi64, int64_t)
 TGK_VECTOR(vu64, uint64_t)
 TGK_TURN(vf32, vi32)
 TGK_TURN(vf64, vi64)
+
+#if TGK_AVX512
+TGK_INLINE vf32 vf32_load_some(const float *p, size_t n, float x) {
+  return (vf32)_mm512_mask_loadu_ps(_mm512_set1_ps(x), (__mmask16)((1u << n) - 1), p);
+}
+TGK_INLINE vf64 vf64_load_some(const double *p, size_t n, double x) {
+  return (vf64)_mm512_mask_loadu_pd(_mm512_set1_pd(x), (__mmask8)((1u << n) - 1), p);
+}
+#elif TGK_AVX2
+TGK_INLINE vf32 vf32_load_some(const float *p, size_t n, float x) {
+  vi32 lane = {0, 1, 2, 3, 4, 5, 6, 7}, mask = lane < (int32_t)n;
+  return (vf32)_mm256_blendv_ps(_mm256_set1_ps(x), _mm256_maskload_ps(p, (__m256i)mask), (__m256)mask);
+}
+TGK_INLINE vf64 vf64_load_some(const double *p, size_t n, double x) {
+  vi64 lane = {0, 1, 2, 3}, mask = lane < (int64_t)n;
+  return (vf64)_mm256_blendv_pd(_mm256_set1_pd(x), _mm256_maskload_pd(p, (__m256i)mask), (__m256d)mask);
+}
+#else
+#define TGK_LOAD_SOME(vector, type)                                         \
+  TGK_INLINE vector vector##_load_some(const type *p, size_t n, type x) {   \
+    vector v = vector##_set1(x);                                            \
+    for (size_t i = 0; i < n; i++) v[i] = p[i];                             \
+    return v;                                                               \
+  }
+TGK_LOAD_SOME(vf32, float)
+TGK_LOAD_SOME(vf64, double)
+#endif
 
 #if TGK_AVX512
 TGK_INLINE vf32 vf32_fma(vf32 a, vf32 b, vf32 c) { return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }

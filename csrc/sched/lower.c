@@ -305,13 +305,29 @@ static void lowering_clear(lowering *l) {
 
 /* ---- shaping the kernel ---- */
 
+#define SHORTEST_ROW 8
+
+/* Whether a view sees the reduced dims as one run of memory, or the same element all along them. */
+static bool lies_along_rows(const tg_view *v, int nout) {
+  int64_t step = 1;
+  if (v->below || v->nbound) return false;
+  for (int d = v->ndim - 1; d >= nout; d--) {
+    if (v->shape[d] == 1) continue;
+    if (v->stride[d] != step) return !tg_depends_from(v, nout);
+    step *= v->shape[d];
+  }
+  return true;
+}
+
 /* Do blocks run along the reduced dims (rows) or along the out dims (columns)? Along the one in which
- * most of what is loaded lies densely, unless that one is short. */
+ * most of what is loaded lies densely, unless that one is short; along short rows if all of it does. */
 static bool columns_pay(const tg_kernel *k) {
   double rows = 0, columns = 0, nout = 1, nred = 1;
   for (int i = 0; i < k->nout; i++) nout *= (double)k->shape[i];
   for (int i = k->nout; i < k->nout + k->nred; i++) nred *= (double)k->shape[i];
-  if (nred < TG_SHORT_ROW) return tg_side_by_side((int64_t)nout, (int64_t)nred);
+  bool along = nred >= SHORTEST_ROW;
+  for (int i = 0; i < k->body.naccess; i++) along = along && lies_along_rows(k->body.access[i].view, k->nout);
+  if (nred < TG_SHORT_ROW && !along) return tg_side_by_side((int64_t)nout, (int64_t)nred);
   if (nout < TG_SHORT_ROW) return false;
   for (int i = 0; i < k->body.ninstr; i++) {
     if (k->body.instr[i].code != TG_I_LOAD) continue;
