@@ -438,7 +438,7 @@ static tg_status find_runs(reduce_job *job) {
     job->at_once = job->run ? tg_min(RUNS_AT_ONCE, TG_BLOCK / job->run) : 1;
   }
   for (int j = 0; j < job->noperand && !status; j++)
-    status = tg_walk_init_leading(&job->starts[j], job->operand[j]->view, 0, first, k->reduced);
+    status = tg_walk_init_leading(&job->starts[j], job->operand[j]->view, 0, first, TG_I64); /* of positions */
   return status;
 }
 
