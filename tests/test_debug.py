@@ -168,7 +168,7 @@ class TestPrograms:
 
   def test_indices(self, printed):
     lines = self.program(printed, tensor(10)[Tensor(np.array([3, 1]))])
-    assert "  %1 = INDEX int64 %0 below 10" in lines and any(line.endswith("in float32 b0") for line in lines)
+    assert "  %1 = INDEX int64 %0 below 10" in lines and "  %2 = GATHER float32 %1 from float32 b0[0]" in lines
 
   def test_rows(self, printed):
     lines = self.program(printed, tensor(6, 64).softmax())

@@ -539,6 +539,30 @@ def test_gather_and_scatter(name):
     equal(value(got.scatter_add(index, axis, shape)), spread)
     equal(value(got.scatter_add(index, axis, shape).pad(pads).e(BinaryOps.ADD, lb.pad(pads))), np.pad(spread + a, pads))
 
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_are_gathered_and_scattered(name):
+  """An index that is the same along inner axes: rows and parts of rows, short and long, read, masked, converted and indexed again."""
+  rng = np.random.default_rng(24)
+  for rows, shape, n in ((9, (64,), 40), (5, (7,), 300), (6, (1500,), 9), (4, (3, 50), 7), (30, (8,), 1000), (3, (1,), 5)):
+    a = rng.integers(0, 2 if name == "bool" else 3, (rows,) + shape).astype(name)
+    few, i = random_index(rng, (n,) + (1,)*len(shape), rows)
+    index, places = few.expand((n,) + shape), i.ravel()
+    base = np.concatenate([a]*(n//rows + 1))
+    lb = LazyBuffer(base)
+    inside, j = random_index(rng, (n,) + (1,)*len(shape), len(base))
+    inside, j = inside.expand((n,) + shape), j.ravel()
+    equal(value(lb.gather(inside, 0)), base[j])
+    equal(value(lb.gather(inside, 0).cast(dtypes.float32).r(ReduceOps.SUM, (n,) + (1,)*len(shape))),
+          base[j].astype(np.float32).sum(tuple(range(1, a.ndim)), keepdims=True))
+    cut = lb.shrink([(0, len(base))] + [(0, m) for m in shape[:-1]] + [(shape[-1]//2, shape[-1])])
+    part = inside.shrink([(0, n)] + [(0, m) for m in cut.shape[1:]])
+    equal(value(cut.gather(part, 0)), base[j][..., shape[-1]//2:])
+    pads = ((1, 2),)*a.ndim
+    equal(value(lb.gather(inside, 0).pad(pads)), np.pad(base[j], pads))
+    spread = np.zeros((rows,) + shape, name)
+    (np.logical_or if name == "bool" else np.add).at(spread, places, base[j])
+    equal(value(lb.gather(inside, 0).scatter_add(index, 0, (rows,) + shape)), spread)
+
 def test_indices_out_of_range():
   """Found when computed; nothing changes by that."""
   a = LazyBuffer(np.arange(12, dtype=np.float32).reshape(3, 4))

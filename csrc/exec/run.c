@@ -119,7 +119,8 @@ static bool wants_tiles(const tg_kernel *k, tg_tiling *t) {
     const tg_instr *in = &k->body.instr[i];
     /* where a tile overhangs, zeros are loaded: what is computed from them may be no index */
     if (in->code == TG_I_INDEX && !is_loaded(&k->body, in->src[0])) return false;
-    if (in->code != TG_I_LOAD && in->code != TG_I_POSITION && in->code != TG_I_VALID) continue;
+    if (in->code != TG_I_LOAD && in->code != TG_I_POSITION && in->code != TG_I_VALID && in->code != TG_I_GATHER)
+      continue;
     const tg_view *v = k->body.access[in->arg].view;
     if (v->below) return false;
     double elements = 1;
@@ -240,7 +241,7 @@ static void fold_runs(const reduce_job *job, char *scratch, int64_t first, int64
   const char *from[2];
   fill_identity(job, to, n);
   for (int j = 0; j < job->noperand; j++) {
-    tg_walk_positions(&job->starts[j], NULL, first, n, at[j]);
+    tg_walk_positions(&job->starts[j], NULL, first, n, TG_I64, at[j]);
     from[j] = (const char *)job->slots[job->operand[j]->slot] + (size_t)offset * job->itemsize;
   }
   if (job->noperand == 2) {
@@ -406,31 +407,16 @@ static int stored_operands(const tg_kernel *k, const tg_access *operand[2]) {
   return n;
 }
 
-/* Whether the dims from `first` on are one dense run of memory, in all operands. */
-static bool is_dense_from(const tg_access *const *operand, int n, int first) {
-  for (int j = 0; j < n; j++) {
-    const tg_view *v = operand[j]->view;
-    int64_t step = 1;
-    if (v->below || v->nbound) return false;
-    for (int d = v->ndim - 1; d >= first; d--) {
-      if (v->shape[d] == 1) continue;
-      if (v->stride[d] != step) return false;
-      step *= v->shape[d];
-    }
-  }
-  return n > 0;
-}
-
 /* Finds the runs that rows are folded in. */
 static tg_status find_runs(reduce_job *job) {
   const tg_kernel *k = job->kernel;
-  int ndim = k->nout + k->nred, first = ndim;
+  int ndim = k->nout + k->nred, first = k->nout;
   tg_status status = TG_OK;
   if (k->reduced_first || !job->nred) return TG_OK;
   int n = stored_operands(k, job->operand);
-  while (first > k->nout && is_dense_from(job->operand, n, first - 1)) first--;
+  for (int j = 0; j < n; j++) first = (int)tg_max(first, tg_view_dims_before_run(job->operand[j]->view));
   job->run = tg_product(k->shape + first, ndim - first);
-  if (first == k->nout || job->run >= MIN_RUN) {
+  if (n > 0 && (first == k->nout || job->run >= MIN_RUN)) {
     job->noperand = n;
     job->at_once = RUNS_AT_ONCE;
   } else {
@@ -438,7 +424,7 @@ static tg_status find_runs(reduce_job *job) {
     job->at_once = job->run ? tg_min(RUNS_AT_ONCE, TG_BLOCK / job->run) : 1;
   }
   for (int j = 0; j < job->noperand && !status; j++)
-    status = tg_walk_init_leading(&job->starts[j], job->operand[j]->view, 0, first, TG_I64); /* of positions */
+    status = tg_walk_init_leading(&job->starts[j], job->operand[j]->view, 0, first, k->reduced);
   return status;
 }
 

@@ -183,18 +183,36 @@ static void add_at(tg_dtype dtype, void *to, const int64_t *position, const void
   })
 }
 
+/* Adds the points [at, at + n) of the domain in rows of `row` points, with one target each. */
+static void add_rows(const tg_kernel *k, char *sums, const int64_t *position, const char *from, int64_t at, int64_t n,
+                     int64_t row) {
+  size_t itemsize = tg_itemsize(k->reduced);
+  for (int64_t skip = at % row, length; n > 0; n -= length, skip = 0, position++, from += (size_t)length * itemsize) {
+    char *to = sums + (size_t)(*position + skip) * itemsize;
+    length = tg_min(row - skip, n);
+    tgk.binary[TG_OP_ADD][k->reduced](to, to, from, (size_t)length);
+  }
+}
+
+/* ndim: the number of dims before the rows that are added as such, or all. */
 static tg_status scatter_blocks(const tg_kernel *k, void *const *slots, const tg_vm *body, const tg_vm *target,
-                                void *sums) {
+                                const tg_walk *base, int ndim, void *sums) {
   size_t body_bytes = aligned(tg_vm_scratch_size(body)), bytes = body_bytes + tg_vm_scratch_size(target);
   char *scratch = tg_block_alloc(bytes);
   if (!scratch) return tg_fail_memory(bytes);
-  int64_t none = 0, points = tg_product(k->shape, k->nout);
+  int64_t none = 0, points = tg_product(k->shape, k->nout), row = tg_product(k->shape + ndim, k->nout - ndim);
+  int64_t position[TG_BLOCK];
   tg_vm_prepare(body, scratch);
   tg_vm_prepare(target, scratch + body_bytes);
   for (int64_t at = 0; at < points; at += TG_BLOCK) {
     int64_t n = tg_min(TG_BLOCK, points - at);
-    const int64_t *position = tg_vm_eval(target, scratch + body_bytes, slots, &none, at, n, NULL);
-    add_at(k->reduced, sums, position, tg_vm_eval(body, scratch, slots, &none, at, n, NULL), n);
+    int64_t first = at / row, rows = tg_ceil_div(at + n, row) - first;
+    const int64_t *displaced = tg_vm_eval(target, scratch + body_bytes, slots, &none, first, rows, NULL);
+    tg_walk_positions(base, NULL, first, rows, TG_I64, position);
+    for (int64_t i = 0; i < rows; i++) position[i] += displaced[i];
+    const void *from = tg_vm_eval(body, scratch, slots, &none, at, n, NULL);
+    if (row == 1) add_at(k->reduced, sums, position, from, n);
+    else add_rows(k, sums, position, from, at, n, row);
   }
   tg_block_free(scratch, bytes);
   tg_status status = tg_vm_status(target);
@@ -203,16 +221,20 @@ static tg_status scatter_blocks(const tg_kernel *k, void *const *slots, const tg
 
 tg_status tg_scatter_run(const tg_kernel *k, void *const *slots) {
   tg_vm *body = NULL, *target = NULL;
+  tg_walk base = {0};
+  int ndim = tg_vm_row_dims(&k->target, k->out.view);
   void *out = slots[k->out.slot], *sums = out;
   bool narrow = k->out.dtype != k->reduced;
   size_t count = (size_t)k->scattered, bytes = count * tg_itemsize(k->reduced);
   if (narrow && !(sums = tg_block_alloc(bytes))) return tg_fail_memory(bytes);
   memset(sums, 0, bytes);
   tg_status status = tg_vm_compile(&k->body, 0, &body);
-  if (!status) status = tg_vm_compile(&k->target, 0, &target);
-  if (!status) status = scatter_blocks(k, slots, body, target, sums);
+  if (!status) status = tg_vm_compile_leading(&k->target, ndim, &target);
+  if (!status) status = tg_walk_init_leading(&base, k->out.view, 0, ndim, k->out.dtype);
+  if (!status) status = scatter_blocks(k, slots, body, target, &base, ndim, sums);
   if (!status && narrow) tgk.cast[k->reduced][k->out.dtype](out, sums, count);
   if (narrow) tg_block_free(sums, bytes);
+  tg_walk_clear(&base);
   tg_vm_free(target);
   tg_vm_free(body);
   return status;

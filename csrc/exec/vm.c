@@ -5,6 +5,9 @@
  * equally wide (kernels allow exact aliasing), so a long chain lives in two or three registers and
  * stays in L1. Dense loads are not copied to theirs: the instruction reads memory.
  *
+ * What a GATHER is displaced by is often the same along inner dims along which memory is dense. Those are rows then:
+ * the steps up to the displacement are run on one element a row, and the row is copied as a whole.
+ *
  * A value that is kept or stored densely is computed right where it goes: that memory is its home.
  *
  *   scratch:  | pointer of each value | register 0 | register 1 | ... | constants |
@@ -26,8 +29,9 @@
 typedef struct step {
   const tg_instr *instr;
   int reg;
-  int home;          /* the KEEP or STORE into whose memory this value is computed, or -1 */
-  tg_walk walk;      /* LOAD, STORE, POSITION, VALID */
+  bool by_row;  /* of an element a row of vm->row points, for the GATHERs that alone read it */
+  int home;     /* the KEEP or STORE into whose memory this value is computed, or -1 */
+  tg_walk walk; /* LOAD, STORE, POSITION, VALID, GATHER; over the dims before the row, if by row or gathering rows */
   tgk_unary_fn cast; /* LOAD, STORE and CAST: conversion, or NULL */
   tgk_unary_fn then; /* CAST: a second conversion, or NULL */
   tg_dtype via;      /* CAST: the stored dtype between the two; LOAD, STORE: the stored dtype */
@@ -48,8 +52,9 @@ typedef struct fault {
 
 struct tg_vm {
   const tg_program *program;
-  fault *fault; /* not NULL if the program checks indices */
-  int nfixed, nreg;
+  fault *fault;                  /* not NULL if the program checks indices */
+  int nfixed, ndim, nlead, nreg; /* dims that are fixed, dims swept up to, dims before a row */
+  int64_t row;                   /* points of the rows that are gathered, or 0 */
   size_t table_bytes, reg_bytes; /* of the pointer table and of one register */
   bool streams;                  /* some of its stores go past the cache */
   int spare;                     /* register for raw loads and half-way conversions */
@@ -58,6 +63,7 @@ struct tg_vm {
 };
 
 #define FOLD_ROWS 16 /* rows folded in one call */
+#define MIN_ROW 8    /* points of a row that is gathered as such */
 
 /* ---- compiling ---- */
 
@@ -68,8 +74,10 @@ static int op_cost(const tg_instr *in) {
   return in->code == TG_I_CONST || in->code == TG_I_ACC ? 0 : 2;
 }
 
-static tg_status compile_walk(tg_walk *w, const tg_view *view, int nfixed, const tg_tiling *tiling, tg_dtype dtype) {
-  return tiling ? tg_walk_init_tiled(w, view, tiling, dtype) : tg_walk_init(w, view, nfixed, dtype);
+static tg_status compile_walk(const tg_vm *vm, step *s, const tg_view *view, const tg_tiling *tiling, tg_dtype dtype) {
+  if (tiling) return tg_walk_init_tiled(&s->walk, view, tiling, dtype);
+  bool lead = s->by_row || (vm->row && s->instr->code == TG_I_GATHER);
+  return tg_walk_init_leading(&s->walk, view, vm->nfixed, lead ? vm->nlead : vm->ndim, dtype);
 }
 
 static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_tiling *tiling) {
@@ -81,10 +89,10 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_t
     const tg_access *a = &p->access[in->arg];
     s->via = a->dtype;
     if (a->dtype != in->dtype) s->cast = tgk.cast[a->dtype][in->dtype];
-    return compile_walk(&s->walk, a->view, vm->nfixed, tiling, a->dtype);
+    return compile_walk(vm, s, a->view, tiling, a->dtype);
   }
   case TG_I_POSITION:
-  case TG_I_VALID: return compile_walk(&s->walk, p->access[in->arg].view, vm->nfixed, tiling, in->dtype);
+  case TG_I_VALID: return compile_walk(vm, s, p->access[in->arg].view, tiling, in->dtype);
   case TG_I_CONST:
   case TG_I_KEEP:
   case TG_I_LOCAL:
@@ -94,7 +102,7 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_t
     const tg_access *a = &p->access[in->arg];
     s->via = a->dtype;
     if (a->dtype != in->dtype) s->cast = tgk.cast[in->dtype][a->dtype];
-    tg_status status = compile_walk(&s->walk, a->view, vm->nfixed, tiling, a->dtype);
+    tg_status status = compile_walk(vm, s, a->view, tiling, a->dtype);
     s->walk.streamed = a->streamed;
     vm->streams |= a->streamed;
     return status;
@@ -106,7 +114,7 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_t
   case TG_I_GATHER:
     s->via = p->access[in->arg].dtype;
     if (s->via != in->dtype) s->cast = tgk.cast[s->via][in->dtype];
-    break;
+    return compile_walk(vm, s, p->access[in->arg].view, tiling, s->via);
   case TG_I_CAST:
     s->via = (tg_dtype)in->arg;
     if (tg_computed(s->via) == s->via) s->cast = tgk.cast[from][s->via];
@@ -132,6 +140,58 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_t
   if (known) return TG_OK;
   return tg_fail(TG_ERR_UNSUPPORTED, "no kernel for %s on %s",
                  in->code == TG_I_OP ? tg_ops[in->op].member : "this conversion", tg_dtypes[from].attribute);
+}
+
+static bool has_view(const tg_instr *in) {
+  return in->code == TG_I_LOAD || in->code == TG_I_POSITION || in->code == TG_I_VALID || in->code == TG_I_GATHER;
+}
+
+/* The number of leading dims that what a view sees depends on. */
+static int dims_seen(const tg_view *v) {
+  for (int d = v->ndim - 1; d >= 0; d--) {
+    if (v->shape[d] == 1) continue;
+    if (v->stride[d]) return d + 1;
+    for (int k = 0; k < v->nbound; k++)
+      if (v->bound[k].coef[d]) return d + 1;
+  }
+  return 0;
+}
+
+int tg_vm_row_dims(const tg_program *program, const tg_view *view) {
+  int dims = tg_view_dims_before_run(view);
+  for (int i = 0; i < program->naccess; i++) dims = (int)tg_max(dims, dims_seen(program->access[i].view));
+  return tg_product(view->shape + dims, view->ndim - dims) < MIN_ROW ? view->ndim : dims;
+}
+
+/* Finds rows that all GATHERs agree on, and what is computed once a row. */
+static void find_rows(tg_vm *vm) {
+  const tg_program *p = vm->program;
+  const tg_view *any = NULL;
+  bool apart = true;
+  int dims = vm->nfixed;
+  for (int i = p->ninstr - 1; i >= 0; i--) {
+    const tg_instr *in = &p->instr[i];
+    step *s = &vm->steps[i];
+    const tg_view *v = has_view(in) ? p->access[in->arg].view : NULL;
+    if (v && s->by_row) dims = (int)tg_max(dims, dims_seen(v));
+    else if (in->code == TG_I_GATHER) dims = (int)tg_max(dims, tg_view_dims_before_run(any = v));
+    for (int j = 0; j < tg_instr_arity(in); j++) vm->steps[in->src[j]].by_row |= s->by_row || in->code == TG_I_GATHER;
+    apart &= !s->by_row || in->code == TG_I_CONST || has_view(in) || in->code == TG_I_OP || in->code == TG_I_CAST ||
+             in->code == TG_I_INDEX || in->code == TG_I_RANDOM;
+  }
+  for (int i = 0; i < p->ninstr; i++) {
+    const tg_instr *in = &p->instr[i];
+    if (vm->steps[i].by_row || in->code == TG_I_GATHER) continue;
+    for (int j = 0; j < tg_instr_arity(in); j++)
+      apart &= !vm->steps[in->src[j]].by_row || p->instr[in->src[j]].code == TG_I_CONST;
+  }
+  int64_t row = any ? tg_product(any->shape + dims, any->ndim - dims) : 0;
+  if (apart && row >= MIN_ROW) {
+    vm->nlead = dims;
+    vm->row = row;
+  } else {
+    for (int i = 0; i < p->ninstr; i++) vm->steps[i].by_row = false;
+  }
 }
 
 /* Each value that is kept, or stored densely as it is, gets a home. */
@@ -182,7 +242,10 @@ static void assign_registers(tg_vm *vm, int *last, int *free_reg) {
   vm->nreg = nreg + 1;
 }
 
-static tg_status compile(const tg_program *program, int nfixed, const tg_tiling *tiling, tg_vm **out) {
+/* The dims of a program's domain, as far as it looks at memory. */
+static int program_dims(const tg_program *p) { return p->naccess ? p->access[0].view->ndim : 0; }
+
+static tg_status compile(const tg_program *program, int nfixed, int ndim, const tg_tiling *tiling, tg_vm **out) {
   tg_status status = TG_OK;
   int n = program->ninstr;
   int *work = NULL;
@@ -191,10 +254,12 @@ static tg_status compile(const tg_program *program, int nfixed, const tg_tiling 
   if (!vm) return tg_fail_memory(bytes);
   vm->program = program;
   vm->nfixed = nfixed;
+  vm->ndim = ndim;
+  for (int i = 0; i < n; i++) vm->steps[i].instr = &program->instr[i];
+  if (!tiling && ndim == program_dims(program)) find_rows(vm);
   size_t widest = 4;
   for (int i = 0; i < n; i++) {
     const tg_instr *in = &program->instr[i];
-    vm->steps[i].instr = in;
     if ((status = compile_step(vm, &vm->steps[i], in, tiling))) goto fail;
     if (tg_itemsize(in->dtype) > widest) widest = tg_itemsize(in->dtype);
     if ((in->code == TG_I_LOAD || in->code == TG_I_STORE) && tg_itemsize(vm->steps[i].via) > widest)
@@ -219,11 +284,15 @@ fail:
 }
 
 tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) {
-  return compile(program, nfixed, NULL, out);
+  return compile(program, nfixed, program_dims(program), NULL, out);
+}
+
+tg_status tg_vm_compile_leading(const tg_program *program, int ndim, tg_vm **out) {
+  return compile(program, 0, ndim, NULL, out);
 }
 
 tg_status tg_vm_compile_tiled(const tg_program *program, const tg_tiling *tiling, tg_vm **out) {
-  return compile(program, 0, tiling, out);
+  return compile(program, 0, program_dims(program), tiling, out);
 }
 
 void tg_vm_free(tg_vm *vm) {
@@ -316,6 +385,25 @@ static void pick(void *to, const void *from, const int64_t *position, size_t ite
   }
 }
 
+/* What a GATHER reads: elements, or rows, of which `displaced` has one element each. It may be where `to` is. */
+static void gather(const tg_vm *vm, const step *s, const char *memory, const int64_t *fixed, int64_t start, int64_t n,
+                   const int64_t *displaced, char *to) {
+  bool rows = vm->row && !s->by_row;
+  int64_t at[TG_BLOCK], row = rows ? vm->row : 1, first = start / row, count = tg_ceil_div(start + n, row) - first;
+  size_t itemsize = tg_itemsize(s->via);
+  tg_walk_positions(&s->walk, fixed, first, count, TG_I64, at);
+  for (int64_t i = 0; i < count; i++) at[i] += displaced[i];
+  if (!rows) {
+    pick(to, memory, at, itemsize, n);
+    return;
+  }
+  int64_t skip = start - first * row;
+  for (int64_t i = 0, length; i < count; i++, n -= length, skip = 0, to += (size_t)length * itemsize) {
+    length = tg_min(row - skip, n);
+    memcpy(to, memory + (size_t)(at[i] + skip) * itemsize, (size_t)length * itemsize);
+  }
+}
+
 /* Where the values of a KEEP or of a dense STORE go. */
 static void *address_of(const step *s, void *const *slots, const tg_program *p, const int64_t *fixed, int64_t start,
                         const tg_tile *tile) {
@@ -372,12 +460,19 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
                         int64_t n, const void *acc, const tg_tile *tile, void *target) {
   const tg_program *p = vm->program;
   const void **value = scratch;
-  size_t count = (size_t)n;
+  int64_t points[2][2] = {{start, n}}; /* the first and how many; rows: */
+  if (vm->row) {
+    points[1][0] = start / vm->row;
+    points[1][1] = tg_ceil_div(start + n, vm->row) - points[1][0];
+  }
   for (int i = 0; i < p->ninstr; i++) {
     const step *s = &vm->steps[i];
     const tg_instr *in = s->instr;
     const int32_t *src = in->src;
     if (in->code == TG_I_CONST) continue;
+    start = points[s->by_row][0];
+    n = points[s->by_row][1];
+    size_t count = (size_t)n;
     void *dst = s->reg >= 0    ? reg_at(vm, scratch, s->reg)
                 : s->home >= 0 ? address_of(&vm->steps[s->home], slots, p, fixed, start, tile)
                                : NULL;
@@ -394,7 +489,7 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
       break;
     }
     case TG_I_CONST: break;
-    case TG_I_POSITION: tg_walk_positions(&s->walk, fixed, start, n, dst); break;
+    case TG_I_POSITION: tg_walk_positions(&s->walk, fixed, start, n, (tg_dtype)in->dtype, dst); break;
     case TG_I_VALID: tg_walk_valid(&s->walk, fixed, start, n, dst); break;
     case TG_I_ACC: value[i] = acc; break;
     case TG_I_STORE: store(vm, s, scratch, slots, fixed, start, n, value[src[0]]); break;
@@ -411,7 +506,7 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
     case TG_I_INDEX: check_index(vm->fault, dst, value[src[0]], in->value.i, n); break;
     case TG_I_GATHER: {
       void *raw = s->cast ? reg_at(vm, scratch, vm->spare) : dst;
-      pick(raw, slots[p->access[in->arg].slot], value[src[0]], tg_itemsize(s->via), n);
+      gather(vm, s, slots[p->access[in->arg].slot], fixed, start, n, value[src[0]], raw);
       if (s->cast) s->cast(dst, raw, count);
       break;
     }

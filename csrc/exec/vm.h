@@ -18,7 +18,13 @@ typedef struct tg_vm tg_vm;
 tg_status tg_vm_compile(const tg_program *program, int nfixed, tg_vm **out) TG_MUST_CHECK;
 /* The same with no dims fixed, swept in tiles (tg_walk_init_tiled), which the vm needs to compile only. */
 tg_status tg_vm_compile_tiled(const tg_program *program, const tg_tiling *tiling, tg_vm **out) TG_MUST_CHECK;
+/* The same for the dims before `ndim`, the others at index 0. */
+tg_status tg_vm_compile_leading(const tg_program *program, int ndim, tg_vm **out) TG_MUST_CHECK;
 void tg_vm_free(tg_vm *vm); /* NULL-safe */
+
+/* Of a program that displaces the positions of `view`: the number of dims before a row, the inner dims along which the
+ * program's value is the same and the positions are consecutive. All dims if such rows are too short to matter. */
+int tg_vm_row_dims(const tg_program *program, const tg_view *view);
 
 /* Bytes of register memory a worker needs, aligned to TG_ALIGN by the caller (tg_block_alloc),
  * and its one-time preparation (constants are written once). */

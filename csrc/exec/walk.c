@@ -407,8 +407,9 @@ void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t
   sweep(w, fixed, start, n, 0, emit_write, &c);
 }
 
-void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, void *positions) {
-  copy_context c = {NULL, positions, w->log2_itemsize, false};
+void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, tg_dtype dtype,
+                       void *positions) {
+  copy_context c = {NULL, positions, tg_log2_itemsize(dtype), false};
   sweep(w, fixed, start, n, 0, emit_positions, &c);
 }
 

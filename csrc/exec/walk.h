@@ -67,9 +67,10 @@ void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int6
 /* The same range written from `source`; the view has one level. Invalid elements are left out. */
 void tg_walk_write(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start, int64_t n, const void *source);
 
-/* The same range as positions of the walk's dtype, int64 or int32, or as uint8 validity. Positions of invalid elements
- * are 0. */
-void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, void *positions);
+/* The same range as positions (TG_I64 or, if they are known to fit, TG_I32), or as uint8 validity. Positions of invalid
+ * elements are 0. */
+void tg_walk_positions(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, tg_dtype dtype,
+                       void *positions);
 void tg_walk_valid(const tg_walk *w, const int64_t *fixed, int64_t start, int64_t n, uint8_t *valid);
 
 #endif

@@ -369,3 +369,11 @@ bool tg_view_position(const tg_view *v, const int64_t *idx, int64_t *position) {
     idx = inside;
   }
 }
+
+int tg_view_dims_before_run(const tg_view *v) {
+  int d = v->ndim;
+  int64_t step = 1;
+  if (v->below || v->nbound) return d;
+  for (; d > 0 && (v->shape[d - 1] == 1 || v->stride[d - 1] == step); d--) step *= v->shape[d - 1];
+  return d;
+}

@@ -154,7 +154,8 @@ static void format_instr(char *text, size_t cap, const tg_program *p, int i, nam
     append_view(text, cap, p->access[in->arg].view, by, 0);
     break;
   case TG_I_GATHER:
-    append(text, cap, " in %s b%d", tg_dtypes[p->access[in->arg].dtype].attribute, p->access[in->arg].slot);
+    append(text, cap, " from");
+    append_access(text, cap, &p->access[in->arg], by);
     break;
   case TG_I_CONST: append_constant(text, cap, in); break;
   case TG_I_CAST: append(text, cap, " as %s", tg_dtypes[in->arg].attribute); break;
@@ -247,11 +248,9 @@ void tg_kernel_print(const tg_kernel *k, tg_line_fn print, void *context) {
     print_program(&k->epilogue, plain, print, context);
   }
   if (k->kind == TG_KERNEL_SCATTER) {
-    print_domain("position", k, 0, k->nout, print, context);
+    print_domain("target", k, 0, k->nout, print, context);
     print_program(&k->target, plain, print, context);
-    text[0] = '\0';
-    append(text, sizeof text, "add into %s b%d", tg_dtypes[k->out.dtype].attribute, k->out.slot);
-    print(context, text);
+    print_access("add into", &k->out, plain, print, context);
   } else {
     print_access("store", &k->out, k->kind == TG_KERNEL_SCAN ? swept : plain, print, context);
   }

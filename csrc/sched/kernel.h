@@ -10,7 +10,8 @@
  *   CONTRACT  out[i]  = epilogue(i, sum over r of a(i, r) * b(i, r))
  *             with out dims ordered batch, m, n: a does not vary along n, b not along m
  *   SCAN      out[i, r] = body(i, 0) + ... + body(i, r), the out view ordered like the domain
- *   SCATTER   out[target(i)] += body(i), onto zeros; the domain is what is added, not what is written
+ *   SCATTER   out[position(i) + target(i)] += body(i), onto zeros, position being what out's view computes; the domain
+ *             is what is added, not what is written
  *
  * MAP and ROWS may write several buffers, the others write one.
  *
@@ -39,7 +40,7 @@ typedef enum tg_icode {
                     that float16 can hold) */
   TG_I_RANDOM,   /* uniform floats from int64 positions, key in value.u */
   TG_I_INDEX,    /* an int64 index into value.i elements: negative counts from the end, outside is an error */
-  TG_I_GATHER,   /* the element of access[arg]'s slot at an int64 position (its view is unused) */
+  TG_I_GATHER,   /* the element of access[arg]'s slot at the position of its view plus an int64 */
   TG_I_STORE,    /* the source written through access[arg], converted to its stored dtype; no value, as the next two: */
   TG_I_KEEP,     /* the source kept in local `arg`, an element a point of the program */
   TG_I_FOLD,     /* the source reduced over each row by `op` into local `arg`, an element a row */
@@ -115,10 +116,10 @@ typedef struct tg_kernel {
   tg_unmasked unmasked[2];
   struct tg_kernel *exact; /* CONTRACT with an unmasked factor: the REDUCE to run if that is not finite; owned */
   tg_program epilogue;     /* REDUCE and CONTRACT; at least TG_I_ACC */
-  tg_program target;       /* SCATTER: int64 positions in the output */
+  tg_program target;       /* SCATTER: int64, added to the position of out's view */
   int64_t scattered;       /* SCATTER: elements of the output */
   tg_access out;           /* view over the out dims (SCAN: all dims); no bounds, a bijection onto the buffer's
-                          elements; unused by SCATTER, MAP and ROWS but for slot and dtype */
+                          elements; SCATTER: over the domain; unused by MAP and ROWS but for slot and dtype */
 } tg_kernel;
 
 extern const char *const tg_kernel_kind_name[];

@@ -176,19 +176,15 @@ static tg_status lower_position(lowering *l, const tg_node *n, tg_view *view, in
   return emit(l, in, out);
 }
 
-/* base + step * index, the index checked against `extent`. Where the view on top is masked the index may be
- * anything: it is taken as 0. */
-static tg_status emit_indexed(lowering *l, tg_view *base, tg_view *view, int32_t index, int64_t extent, int64_t step,
-                              int32_t *out) {
-  int32_t factor, offset;
+/* step * index, the index checked against `extent`. Where the view on top is masked the index may be anything: it is
+ * taken as 0. */
+static tg_status emit_indexed(lowering *l, tg_view *view, int32_t index, int64_t extent, int64_t step, int32_t *out) {
+  int32_t factor;
   tg_status status = masked(view) ? emit_gate(l, view, index, &index) : TG_OK;
   tg_instr check = {.code = TG_I_INDEX, .dtype = TG_I64, .src = {index}, .value = {.i = extent}};
-  if (status || (status = emit(l, check, &index)) ||
-      (status = emit_const(l, TG_I64, (tg_scalar){.i = step}, &factor)) ||
-      (status = emit_op(l, TG_OP_MUL, TG_I64, index, factor, 0, &index)) ||
-      (status = emit_access(l, TG_I_POSITION, 0, TG_I64, base, &offset)))
-    return status;
-  return emit_op(l, TG_OP_ADD, TG_I64, index, offset, 0, out);
+  if (!status) status = emit(l, check, &index);
+  if (!status) status = emit_const(l, TG_I64, (tg_scalar){.i = step}, &factor);
+  return status ? status : emit_op(l, TG_OP_MUL, TG_I64, index, factor, 0, out);
 }
 
 static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *out) {
@@ -197,17 +193,17 @@ static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *ou
   tg_program *p = &l->program;
   if (!n->shape->size) return emit_const(l, (tg_dtype)n->dtype, (tg_scalar){0}, out); /* seen through a mask at most */
   tg_view *base;
-  int32_t index, position, slot = (int32_t)l->b->items[tg_storage_of(l->b, data->src)].slot;
+  int32_t index, displacement, slot = (int32_t)l->b->items[tg_storage_of(l->b, data->src)].slot;
   tg_status status = tg_view_compose(view, data->view, &base);
   if (status) return status;
   status = lower_operand(l, i, 1, view, TG_I64, &index);
-  if (!status) status = emit_indexed(l, base, view, index, n->extent, n->value.i, &position);
+  if (!status) status = emit_indexed(l, view, index, n->extent, n->value.i, &displacement);
   if (!status) status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
   if (!status) {
     p->access[p->naccess] = (tg_access){.slot = slot, .dtype = (tg_dtype)n->dtype, .view = base};
     base = NULL;
     uint8_t dtype = (uint8_t)tg_computed((tg_dtype)n->dtype);
-    status = emit(l, (tg_instr){.code = TG_I_GATHER, .dtype = dtype, .arg = p->naccess++, .src = {position}}, out);
+    status = emit(l, (tg_instr){.code = TG_I_GATHER, .dtype = dtype, .arg = p->naccess++, .src = {displacement}}, out);
   }
   tg_view_unref(base);
   return status;
@@ -309,14 +305,7 @@ static void lowering_clear(lowering *l) {
 
 /* Whether a view sees the reduced dims as one run of memory, or the same element all along them. */
 static bool lies_along_rows(const tg_view *v, int nout) {
-  int64_t step = 1;
-  if (v->below || v->nbound) return false;
-  for (int d = v->ndim - 1; d >= nout; d--) {
-    if (v->shape[d] == 1) continue;
-    if (v->stride[d] != step) return !tg_depends_from(v, nout);
-    step *= v->shape[d];
-  }
-  return true;
+  return tg_view_dims_before_run(v) <= nout || (!v->below && !v->nbound && !tg_depends_from(v, nout));
 }
 
 /* Do blocks run along the reduced dims (rows) or along the out dims (columns)? Along the one in which
@@ -535,25 +524,23 @@ static tg_status lower_scan(tg_builder *b, const item *it, tg_kernel *k) {
 static tg_status lower_scatter(tg_builder *b, const item *it, tg_kernel *k) {
   const item_edge *e = &b->edges[it->first_edge];
   lowering l = {.b = b, .group = it->group, .reduce = -1};
-  tg_view *base = NULL;
   int64_t step;
-  int32_t index, position;
+  int32_t index, displacement;
   k->kind = TG_KERNEL_SCATTER;
   k->nout = e->view->ndim;
   k->scattered = it->node->shape->size;
   k->reduced = tg_computed((tg_dtype)it->node->dtype);
   memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)k->nout);
   tg_status status = lower_body(b, it->group, &e[0], &k->body);
-  if (status || (status = tg_node_positions(it->node, &base, &step))) return status;
+  if (status || (status = tg_node_positions(it->node, &k->out.view, &step))) return status;
   tg_view *plain = NULL;
   if ((status = tg_view_contiguous(k->nout, k->shape, &plain)) ||
       (status = lower_operand(&l, it->node->mark, 1, plain, TG_I64, &index)) ||
-      (status = emit_indexed(&l, base, plain, index, it->node->extent, step, &position)))
+      (status = emit_indexed(&l, plain, index, it->node->extent, step, &displacement)))
     goto done;
-  status = finish(&l, position, &k->target);
+  status = finish(&l, displacement, &k->target);
 done:
   tg_view_unref(plain);
-  tg_view_unref(base);
   lowering_clear(&l);
   return status;
 }

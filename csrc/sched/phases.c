@@ -47,8 +47,6 @@ static bool has_access(const tg_instr *in) {
          in->code == TG_I_STORE;
 }
 
-static bool looks_through_view(const tg_instr *in) { return has_access(in) && in->code != TG_I_GATHER; }
-
 static int32_t own_cost(const tg_instr *in) {
   if (in->code == TG_I_OP) return tg_ops[in->op].cost;
   return in->code == TG_I_RANDOM || in->code == TG_I_GATHER ? 16 : 1;
@@ -68,8 +66,7 @@ static void rank_values(cut *c) {
       v->again += src->rank == RANK_POINT ? src->again : src->rank == RANK_ROW;
     }
     if (v->again > 2 * AGAIN_COST) v->again = 2 * AGAIN_COST;
-    if (looks_through_view(in) && tg_depends_from(c->whole->access[in->arg].view, c->kernel->nout))
-      v->rank = RANK_POINT;
+    if (has_access(in) && tg_depends_from(c->whole->access[in->arg].view, c->kernel->nout)) v->rank = RANK_POINT;
     if (in->code == TG_I_STORE && !tg_depends_from(c->whole->access[in->arg].view, c->kernel->nout)) v->rank = RANK_ROW;
     if (in->code == TG_I_FOLD) {
       v->rank = RANK_ROW;
