@@ -148,13 +148,9 @@ static bool has_view(const tg_instr *in) {
 
 /* The number of leading dims that what a view sees depends on. */
 static int dims_seen(const tg_view *v) {
-  for (int d = v->ndim - 1; d >= 0; d--) {
-    if (v->shape[d] == 1) continue;
-    if (v->stride[d]) return d + 1;
-    for (int k = 0; k < v->nbound; k++)
-      if (v->bound[k].coef[d]) return d + 1;
-  }
-  return 0;
+  int d = v->ndim;
+  while (d > 0 && !tg_view_depends(v, d - 1)) d--;
+  return d;
 }
 
 int tg_vm_row_dims(const tg_program *program, const tg_view *view) {

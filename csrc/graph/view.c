@@ -321,14 +321,30 @@ tg_status tg_view_window_adjoint(tg_view *v, int n, const int64_t *in, const int
 
 /* ---- questions ---- */
 
-bool tg_view_is_contiguous(const tg_view *v) {
-  if (v->below || v->nbound > 0 || v->offset != 0) return false;
+bool tg_view_is_ordered(const tg_view *v) {
+  if (v->nbound > 0 || v->offset != 0) return false;
   int64_t step = 1;
   for (int i = v->ndim - 1; i >= 0 && v->size > 0; i--) {
     if (v->shape[i] != 1 && v->stride[i] != step) return false;
     step *= v->shape[i];
   }
   return true;
+}
+
+bool tg_view_is_contiguous(const tg_view *v) { return !v->below && tg_view_is_ordered(v); }
+
+bool tg_view_depends(const tg_view *v, int dim) {
+  if (v->shape[dim] == 1) return false;
+  if (v->stride[dim]) return true;
+  for (int k = 0; k < v->nbound; k++)
+    if (v->bound[k].coef[dim]) return true;
+  return false;
+}
+
+bool tg_view_depends_from(const tg_view *v, int first) {
+  for (int i = first; i < v->ndim; i++)
+    if (tg_view_depends(v, i)) return true;
+  return false;
 }
 
 bool tg_view_equal(const tg_view *a, const tg_view *b) {

@@ -42,7 +42,7 @@ typedef struct tg_view {
   int64_t offset;
   const int64_t *shape, *stride; /* [ndim] */
   const tg_bound *bound;         /* [nbound] */
-} tg_view; /* one allocation holds it and all its arrays */
+} tg_view;                       /* one allocation holds it and all its arrays */
 
 void tg_view_ref(tg_view *v);
 void tg_view_unref(tg_view *v); /* NULL-safe; frees the levels beneath iteratively */
@@ -100,8 +100,13 @@ tg_status tg_view_drop_bounds(tg_view *v, const tg_view *other, int64_t size, tg
 /* Dimensions i and i+1 of v as one, if the position and every bound stay affine; false otherwise. */
 bool tg_view_can_merge(const tg_view *v, int i);
 
-/* One level, no bounds, offset 0, C-order strides (those of size-1 dimensions aside). */
-bool tg_view_is_contiguous(const tg_view *v);
+/* The level on top, or all of a view of one level: no bounds, offset 0, C-order strides (those of size-1 dimensions
+ * aside). */
+bool tg_view_is_ordered(const tg_view *v);
+bool tg_view_is_contiguous(const tg_view *v); /* ordered, and of one level */
+/* Does what the view sees vary along this dim, or along one from `first` on? */
+bool tg_view_depends(const tg_view *v, int dim);
+bool tg_view_depends_from(const tg_view *v, int first);
 bool tg_view_equal(const tg_view *a, const tg_view *b);
 
 /* Reference semantics, element by element: the position in the storage, or false if invalid. */

@@ -87,6 +87,9 @@ tg_status tg_grow(void *array, int64_t n, int64_t *cap, size_t size) TG_MUST_CHE
 
 /* collect.c: fills items in topological order, sources first, and their edges; sets node->mark. */
 tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) TG_MUST_CHECK;
+/* The axes that the dims of a reduce's or scan's domain are: those kept, then those in node->axes. Returns how many are
+ * kept. */
+int tg_domain_order(const tg_node *n, int64_t *order);
 /* group.c: places every live item. */
 tg_status tg_group(tg_builder *b) TG_MUST_CHECK;
 /* order.c. The groups that read item i, also through items that are computed wherever they are read: *count of them in
@@ -114,21 +117,6 @@ void tg_builder_clear(tg_builder *b); /* resets node->mark too */
 
 /* The item whose storage holds this one's value: follows bit casts. */
 int64_t tg_storage_of(const tg_builder *b, int64_t i);
-
-/* Does what the view sees vary along this dim? */
-static inline bool tg_depends(const tg_view *v, int dim) {
-  if (v->shape[dim] == 1) return false;
-  if (v->stride[dim]) return true;
-  for (int k = 0; k < v->nbound; k++)
-    if (v->bound[k].coef[dim]) return true;
-  return false;
-}
-
-static inline bool tg_depends_from(const tg_view *v, int first) {
-  for (int i = first; i < v->ndim; i++)
-    if (tg_depends(v, i)) return true;
-  return false;
-}
 
 /* Kernels of their own shape: what they read is computed over a domain that is not that of the output. */
 static inline bool tg_has_body(const tg_node *n) {

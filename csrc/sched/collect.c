@@ -85,16 +85,20 @@ static tg_status add_edge(tg_builder *b, int64_t reader, tg_node *src, tg_view *
 
 /* ---- reductions ---- */
 
-/* The edge of a reduce with its dims in domain order: those kept, then those reduced. */
-static tg_status reduce_domain(const tg_node *n, reduction *r, tg_view **out) {
+int tg_domain_order(const tg_node *n, int64_t *order) {
+  int ndim = n->src[0].view->ndim, kept = 0;
+  for (int i = 0; i < ndim; i++)
+    if (!(n->axes >> i & 1)) order[kept++] = i;
+  for (int i = 0, at = kept; i < ndim; i++)
+    if (n->axes >> i & 1) order[at++] = i;
+  return kept;
+}
+
+/* The edge of a reduce or scan with its dims in domain order. */
+static tg_status domain_edge(const tg_node *n, int *kept, tg_view **out) {
   int64_t order[TG_MAX_DIMS];
-  int ndim = n->src[0].view->ndim;
-  r->nout = r->nred = 0;
-  for (int i = 0; i < ndim; i++)
-    if (!(n->axes >> i & 1)) order[r->nout++] = i;
-  for (int i = 0; i < ndim; i++)
-    if (n->axes >> i & 1) order[r->nout + r->nred++] = i;
-  return tg_view_permute(n->src[0].view, ndim, order, out);
+  *kept = tg_domain_order(n, order);
+  return tg_view_permute(n->src[0].view, n->src[0].view->ndim, order, out);
 }
 
 static bool is_sum(const tg_node *n) { return n->kind == TG_NODE_REDUCE && n->op == TG_OP_REDUCE_SUM; }
@@ -133,7 +137,7 @@ static tg_status merge_sums(const tg_builder *b, reduction *r, tg_node **source,
 static bool pays(const reduction *r, const tg_view *va, const tg_view *vb) {
   double m = 1, n = 1, k = 1;
   for (int i = 0; i < r->nout; i++) {
-    bool a = tg_depends(va, i), b = tg_depends(vb, i);
+    bool a = tg_view_depends(va, i), b = tg_view_depends(vb, i);
     if (a && !b) m *= (double)va->shape[i];
     if (b && !a) n *= (double)va->shape[i];
   }
@@ -186,8 +190,9 @@ static tg_status add_reduction(tg_builder *b, int64_t i) {
   tg_node *n = b->items[i].node, *source = n->src[0].node;
   reduction r = {.item = i};
   tg_view *domain = NULL, *va = NULL, *vb = NULL;
-  tg_status status = reduce_domain(n, &r, &domain);
+  tg_status status = domain_edge(n, &r.nout, &domain);
   if (status) return status;
+  r.nred = domain->ndim - r.nout;
   if (is_sum(n) && (status = merge_sums(b, &r, &source, &domain))) goto fail;
   if (is_sum(n) && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
   r.merged = r.nred != __builtin_popcount(n->axes);
@@ -214,9 +219,9 @@ fail:
 /* A scan's domain has its axis last. */
 static tg_status add_scan(tg_builder *b, int64_t i) {
   const tg_node *n = b->items[i].node;
-  reduction order;
   tg_view *domain;
-  tg_status status = reduce_domain(n, &order, &domain);
+  int kept;
+  tg_status status = domain_edge(n, &kept, &domain);
   return status ? status : add_edge(b, i, n->src[0].node, domain);
 }
 

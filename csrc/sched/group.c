@@ -15,6 +15,7 @@
  * ("along"); further ones along the same rows follow:
  *
  *     over:   root[i] = f(sum_r x[i, r])             along:  root[i, r] = f(x[i, r], sum_r x[i, r])
+ *
  * Owns: nothing. Caller: schedule.c. */
 #include <string.h>
 
@@ -71,8 +72,8 @@ static void estimate_costs(tg_builder *b) {
       else if (src->node->kind != TG_NODE_CONST) it->cost += small ? SMALL_COST : LOAD_COST;
       if (it->weight > 2 * MAX_FUSED) it->weight = 2 * MAX_FUSED;
       if (it->cost > 1e6f) it->cost = 1e6f;
-      if (carried && plain) it->carries_reduce = true;
-      if (carried && plain) it->carries_contraction |= src->carries_contraction;
+      it->carries_reduce |= carried && plain;
+      it->carries_contraction |= carried && plain && src->carries_contraction;
       if (plain && src->carried >= 0) it->carried = src->carried;
     }
   }
@@ -114,63 +115,16 @@ static bool fits_cache(const tg_builder *b, const reduction *r) {
   return n->axes >> last & 1;
 }
 
-/* The axes that the dims of a reduce's domain are. */
-static void domain_order(const tg_node *reduce, int64_t *order) {
-  int ndim = reduce->shape->ndim, at = 0;
-  for (int i = 0; i < ndim; i++)
-    if (!(reduce->axes >> i & 1)) order[at++] = i;
-  for (int i = 0; i < ndim; i++)
-    if (reduce->axes >> i & 1) order[at++] = i;
-}
-
-static tg_status new_group(tg_builder *b, int64_t root, tg_view *domain, int nout) { /* takes over the reference */
+static tg_status new_group(tg_builder *b, int64_t root, tg_view *domain) { /* takes over the reference */
   tg_status status = tg_grow(&b->groups, b->ngroup, &b->cap_group, sizeof *b->groups);
   if (status) {
     tg_view_unref(domain);
     return status;
   }
   b->groups[b->ngroup++] = (group){
-      .root = root, .first_member = -1, .first_need = -1, .domain = domain, .nout = nout, .noutput = 1};
+      .root = root, .first_member = -1, .first_need = -1, .domain = domain, .nout = domain->ndim, .noutput = 1};
   for (int i = 0; i < domain->ndim; i++) b->groups[b->ngroup - 1].order[i] = i;
   b->items[root].output = true;
-  return TG_OK;
-}
-
-/* Makes an item the root of a group of its own. */
-static tg_status store(tg_builder *b, int64_t i) {
-  item *it = &b->items[i];
-  const tg_node *n = it->node;
-  const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
-  tg_view *domain = NULL, *view = NULL;
-  const tg_view *shape = n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER ? b->edges[it->first_edge].view
-                                                                               : n->shape;
-  bool whole = r && !r->contraction;
-  tg_status status = whole ? tg_view_contiguous(r->nout + r->nred, r->shape, &domain)
-                     : r   ? tg_view_contiguous(r->nout, r->shape, &domain)
-                           : tg_view_contiguous(shape->ndim, shape->shape, &domain);
-  if (!status && whole) status = spread_of(r, &view);
-  else if (!status) tg_view_ref(view = domain);
-  if (status) {
-    tg_view_unref(domain);
-    return status;
-  }
-  if ((status = new_group(b, i, domain, whole ? r->nout : domain->ndim))) {
-    tg_view_unref(view);
-    return status;
-  }
-  group *g = &b->groups[b->ngroup - 1];
-  g->contraction = r && r->contraction;
-  g->closed = g->contraction || tg_has_body(n);
-  if (whole) {
-    g->closed = false;
-    g->nfold = 1;
-    g->cached = fits_cache(b, r);
-    if (!r->merged) domain_order(n, g->order);
-  }
-  add_member(b, b->ngroup - 1, i, view);
-  if (g->contraction)
-    for (int64_t e = it->first_edge; e < it->first_edge + it->nedge; e++)
-      b->items[tg_storage_of(b, b->edges[e].src)].must_store = true;
   return TG_OK;
 }
 
@@ -188,26 +142,6 @@ static bool match_dims(const tg_view *view, const tg_view *spread, int64_t *orde
     used[order[i] = d] = true;
   }
   return true;
-}
-
-/* Is `view`, from the group's domain, the reduce's result spread along its rows? If the group has no rows yet, its
- * dims must be put in `order` first (*reorder). */
-static tg_status runs_along(const tg_builder *b, const group *g, const reduction *r, tg_view *view, bool *fits,
-                            bool *reorder, int64_t *order) {
-  tg_view *spread = NULL, *seen = NULL;
-  tg_status status = TG_OK;
-  int ndim = g->domain->ndim;
-  *fits = false;
-  *reorder = g->nout == ndim;
-  if (g->closed || r->contraction || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
-  if ((g->nfold && !g->cached) || (!*reorder && g->nout != r->nout)) return TG_OK;
-  if ((status = spread_of(r, &spread))) return status;
-  if (*reorder && match_dims(view, spread, order) && !(status = tg_view_permute(view, ndim, order, &seen)))
-    *fits = tg_view_equal(seen, spread);
-  else if (!*reorder) *fits = tg_view_equal(view, spread);
-  tg_view_unref(spread);
-  tg_view_unref(seen);
-  return status;
 }
 
 /* Every member's view, and *own, seen from another domain: through `through`, or with permuted dims. */
@@ -230,19 +164,34 @@ static tg_status change_domain(tg_builder *b, group *g, tg_view *domain, int nou
   return TG_OK;
 }
 
-static tg_status make_rows(tg_builder *b, group *g, const reduction *r, const int64_t *order, tg_view **own) {
-  tg_view *domain;
-  tg_status status = tg_view_contiguous(r->nout + r->nred, r->shape, &domain);
-  if (status) return status;
-  status = change_domain(b, g, domain, r->nout, NULL, order, own);
-  tg_view_unref(domain);
-  int64_t before[TG_MAX_DIMS];
-  memcpy(before, g->order, sizeof before);
-  for (int i = 0; i < g->domain->ndim; i++) g->order[i] = before[order[i]];
+/* Can the reduce run along the group's rows, its result being what *own sees from the group's domain? A group that has
+ * no rows yet gets them, its dims reordered. */
+static tg_status align_rows(tg_builder *b, group *g, const reduction *r, tg_view **own, bool *fits) {
+  tg_view *spread = NULL, *seen = NULL, *domain = NULL;
+  int64_t order[TG_MAX_DIMS], axes[TG_MAX_DIMS];
+  int ndim = g->domain->ndim;
+  bool rows = g->nout < ndim;
+  tg_status status;
+  *fits = false;
+  if (g->closed || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
+  if ((g->nfold && !g->cached) || (rows && g->nout != r->nout)) return TG_OK;
+  if ((status = spread_of(r, &spread))) return status;
+  if (rows) *fits = tg_view_equal(*own, spread);
+  if (rows || !match_dims(*own, spread, order) || (status = tg_view_permute(*own, ndim, order, &seen))) goto done;
+  if (!(*fits = tg_view_equal(seen, spread))) goto done;
+  for (int i = 0; i < ndim; i++) axes[i] = g->order[order[i]];
+  if ((status = tg_view_contiguous(ndim, r->shape, &domain))) goto done;
+  if ((status = change_domain(b, g, domain, r->nout, NULL, order, own))) goto done;
+  memcpy(g->order, axes, sizeof(int64_t) * (size_t)ndim);
   g->cached = true;
+done:
+  tg_view_unref(spread);
+  tg_view_unref(seen);
+  tg_view_unref(domain);
   return status;
 }
 
+/* Makes the reduce's domain that of the group, which sees its result in plain order through *own. */
 static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_view **own) {
   tg_view *domain = NULL, *spread = NULL;
   tg_status status = tg_view_contiguous(r->nout + r->nred, r->shape, &domain);
@@ -251,7 +200,8 @@ static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_vie
   tg_view_unref(domain);
   tg_view_unref(spread);
   g->cached = fits_cache(b, r);
-  if (!r->merged) domain_order(b->items[r->item].node, g->order);
+  if (!r->merged) tg_domain_order(b->items[r->item].node, g->order);
+  g->nfold++;
   return status;
 }
 
@@ -264,17 +214,6 @@ static bool is_refinement(const tg_view *fine, const tg_view *coarse) {
     if (size != coarse->shape[i]) return false;
   }
   return at == fine->ndim;
-}
-
-/* Does the uppermost level see the elements beneath in order, all of them? */
-static bool is_plain_level(const tg_view *v) {
-  if (!v->below || v->offset || v->nbound || v->size != v->below->size) return false;
-  int64_t next = 1;
-  for (int i = v->ndim - 1; i >= 0; i--) {
-    if (v->shape[i] != 1 && v->stride[i] != next) return false;
-    next *= v->shape[i];
-  }
-  return true;
 }
 
 /* A map can as well run over the finer dims in which one of its sources, seen whole and in order through *own, is
@@ -291,19 +230,50 @@ static tg_status refine_domain(tg_builder *b, group *g, const tg_view *fine, tg_
   return status;
 }
 
+/* A contraction packs its factors from memory. */
+static void need_factors(tg_builder *b, const item *it) {
+  for (int64_t e = it->first_edge; e < it->first_edge + it->nedge; e++)
+    b->items[tg_storage_of(b, b->edges[e].src)].must_store = true;
+}
+
+/* Makes an item the root of a group of its own. */
+static tg_status store(tg_builder *b, int64_t i) {
+  const item *it = &b->items[i];
+  const tg_node *n = it->node;
+  const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
+  const tg_view *shape = n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER ? b->edges[it->first_edge].view
+                                                                               : n->shape;
+  tg_view *domain, *view;
+  tg_status status = r ? tg_view_contiguous(r->nout, r->shape, &domain)
+                       : tg_view_contiguous(shape->ndim, shape->shape, &domain);
+  if (status) return status;
+  tg_view_ref(view = domain);
+  if ((status = new_group(b, i, domain))) goto fail;
+  group *g = &b->groups[b->ngroup - 1];
+  g->contraction = r && r->contraction;
+  g->closed = r ? r->contraction : tg_has_body(n);
+  if (r && !r->contraction && (status = reduce_over(b, g, r, &view))) goto fail;
+  if (g->contraction) need_factors(b, it);
+  add_member(b, b->ngroup - 1, i, view);
+  return TG_OK;
+fail:
+  tg_view_unref(view);
+  return status;
+}
+
 /* ---- where an item is read ---- */
 
 typedef struct readers {
   bool one_place; /* all in one group, through equal views */
   int64_t group;
   tg_view *view; /* from that group's domain, owned */
-  double points;
+  double points; /* that they compute of it, each */
 } readers;
 
 /* Elements a group computes of what it sees through the view: one a row, if that does not vary along rows. */
 static double points_of(const group *g, const tg_view *view) {
   double points = 1;
-  int dims = tg_depends_from(view, g->nout) ? view->ndim : g->nout;
+  int dims = tg_view_depends_from(view, g->nout) ? view->ndim : g->nout;
   for (int i = 0; i < dims; i++) points *= (double)view->shape[i];
   return points;
 }
@@ -348,7 +318,6 @@ static tg_status survey(const tg_builder *b, const item *it, readers *out) {
     r.view = view;
   }
   if (r.group < 0) r.one_place = false;
-  if (r.one_place) r.points = points_of(&b->groups[r.group], r.view);
   *out = r;
   return TG_OK;
 fail:
@@ -362,16 +331,14 @@ fail:
 static bool is_bijection(const group *g, const tg_view *v, int64_t size) {
   bool used[TG_MAX_DIMS] = {false};
   int64_t next = 1;
-  int dims = tg_depends_from(v, g->nout) ? v->ndim : g->nout;
+  int dims = tg_view_depends_from(v, g->nout) ? v->ndim : g->nout;
   if (v->below || v->nbound || v->offset) return false;
-  for (int placed = 0; placed < dims;) {
-    int found = -1;
-    for (int i = 0; i < dims && found < 0; i++)
-      if (!used[i] && (v->shape[i] == 1 || v->stride[i] == next)) found = i;
-    if (found < 0) return false;
-    used[found] = true;
-    next *= v->shape[found];
-    placed++;
+  for (int placed = 0; placed < dims; placed++) {
+    int i = 0;
+    while (i < dims && (used[i] || (v->shape[i] != 1 && v->stride[i] != next))) i++;
+    if (i == dims) return false;
+    used[i] = true;
+    next *= v->shape[i];
   }
   return next == size;
 }
@@ -382,8 +349,6 @@ static bool can_be_output(const tg_builder *b, const item *it) {
   return is_computed(it->node) || it->node->kind == TG_NODE_COPY ||
          (it->reduction >= 0 && !b->reductions[it->reduction].contraction);
 }
-
-/* ---- where a further output could go ---- */
 
 /* How group g sees the item that it reads directly: *view, NULL if not in one way or not point by point. What is
  * computed everywhere must not read a reduction, as it may see it otherwise, nor look for the item in memory. */
@@ -471,13 +436,9 @@ static tg_status sibling_group(const tg_builder *b, int64_t i, int64_t *found, t
 
 /* An element a row, computed from a reduce that will be along the group's rows: makes those now. */
 static tg_status foresee_rows(tg_builder *b, const item *it, int64_t in, tg_view **view) {
-  int64_t order[TG_MAX_DIMS];
-  bool fits, reorder;
+  bool fits;
   if (it->carried < 0 || it->reduction >= 0) return TG_OK;
-  group *g = &b->groups[in];
-  const reduction *carried = &b->reductions[b->items[it->carried].reduction];
-  tg_status status = runs_along(b, g, carried, *view, &fits, &reorder, order);
-  return status || !fits || !reorder ? status : make_rows(b, g, carried, order, view);
+  return align_rows(b, &b->groups[in], &b->reductions[b->items[it->carried].reduction], view, &fits);
 }
 
 /* Makes a stored item an output of group `in`, which sees it through *view, if that can compute all of it. */
@@ -485,13 +446,11 @@ static tg_status add_output(tg_builder *b, int64_t i, int64_t in, tg_view **view
   item *it = &b->items[i];
   group *g = &b->groups[in];
   const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
-  int64_t order[TG_MAX_DIMS];
   bool open = !g->closed && !b->items[g->root].carries_contraction; /* that will be its kernel, of one output */
-  bool fits = open && g->weight < MAX_FUSED && (g->cached || !g->nfold), reorder = false;
+  bool fits = open && g->weight < MAX_FUSED && (g->cached || !g->nfold);
   tg_status status = TG_OK;
-  if (fits && r) status = runs_along(b, g, r, *view, &fits, &reorder, order);
-  if (!status && fits && r && reorder) status = make_rows(b, g, r, order, view);
-  if (!status && fits && !r) status = foresee_rows(b, it, in, view);
+  if (fits && r) status = align_rows(b, g, r, view, &fits);
+  else if (fits) status = foresee_rows(b, it, in, view);
   if (status || !fits || !is_bijection(g, *view, it->node->shape->size)) return status;
   if (r) g->nfold++;
   g->noutput++;
@@ -545,39 +504,32 @@ static bool should_store(const item *it, const readers *r, bool fits) {
 
 /* Takes over r->view. */
 static void join(tg_builder *b, int64_t i, readers *r) {
-  b->items[i].points = (float)r->points;
   add_member(b, r->group, i, r->view);
   r->view = NULL;
 }
 
 /* A reduce joins the one group that reads it if its domain can be that group's. */
 static tg_status place_reduce(tg_builder *b, int64_t i, readers *r) {
-  const reduction *own = &b->reductions[b->items[i].reduction];
+  const item *it = &b->items[i];
+  const reduction *own = &b->reductions[it->reduction];
   group *g = r->one_place ? &b->groups[r->group] : NULL;
-  bool along = false, reorder = false;
-  int64_t order[TG_MAX_DIMS];
+  bool along = false;
   tg_status status = TG_OK;
   if (!g || g->closed || g->weight >= MAX_FUSED) return store_somewhere(b, i);
-  bool plain = g->nout == g->domain->ndim && tg_view_is_contiguous(r->view) &&
-               r->view->size == b->items[i].node->shape->size;
-  if (plain && own->contraction && g->noutput == 1) { /* its epilogue */
+  bool plain = g->nout == g->domain->ndim && g->noutput == 1 && tg_view_is_contiguous(r->view) &&
+               r->view->size == it->node->shape->size;
+  if (plain && own->contraction) { /* its epilogue */
     g->contraction = g->closed = true;
-    join(b, i, r);
-    for (int64_t e = b->items[i].first_edge; e < b->items[i].first_edge + b->items[i].nedge; e++)
-      b->items[tg_storage_of(b, b->edges[e].src)].must_store = true;
-    return TG_OK;
-  }
-  if (plain && g->noutput == 1) {
+    need_factors(b, it);
+  } else if (plain) {
     status = reduce_over(b, g, own, &r->view);
   } else {
-    status = runs_along(b, g, own, r->view, &along, &reorder, order);
+    status = align_rows(b, g, own, &r->view, &along);
     if (!status && !along) return store_somewhere(b, i);
-    if (!status && reorder) status = make_rows(b, g, own, order, &r->view);
+    g->nfold++;
   }
-  if (status) return status;
-  g->nfold++;
-  join(b, i, r);
-  return TG_OK;
+  if (!status) join(b, i, r);
+  return status;
 }
 
 static tg_status place_computed(tg_builder *b, int64_t i, readers *r) {
@@ -586,8 +538,9 @@ static tg_status place_computed(tg_builder *b, int64_t i, readers *r) {
   tg_status status = TG_OK;
   if (r->one_place) {
     group *g = &b->groups[r->group];
-    const tg_view *fine = is_plain_level(r->view) ? r->view->below : NULL;
-    if (!fine && copy && tg_view_is_contiguous(r->view)) fine = it->node->shape;
+    const tg_view *below = r->view->below, *fine = NULL;
+    if (below && tg_view_is_ordered(r->view) && r->view->size == below->size) fine = below;
+    else if (copy && tg_view_is_contiguous(r->view)) fine = it->node->shape;
     if (fine) status = refine_domain(b, g, fine, &r->view);
     if (!status) status = foresee_rows(b, it, r->group, &r->view);
     if (status) return status;

@@ -305,7 +305,7 @@ static void lowering_clear(lowering *l) {
 
 /* Whether a view sees the reduced dims as one run of memory, or the same element all along them. */
 static bool lies_along_rows(const tg_view *v, int nout) {
-  return tg_view_dims_before_run(v) <= nout || (!v->below && !v->nbound && !tg_depends_from(v, nout));
+  return tg_view_dims_before_run(v) <= nout || (!v->below && !v->nbound && !tg_view_depends_from(v, nout));
 }
 
 /* Do blocks run along the reduced dims (rows) or along the out dims (columns)? Along the one in which
@@ -357,8 +357,9 @@ static tg_status orient_reduce(tg_kernel *k) {
 static tg_status orient_contraction(tg_kernel *k) {
   int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS];
   int at = 0, dense = k->nout - 1, ndim = k->nout + k->nred;
-  while (dense > 0 && (k->shape[dense] == 1 || tg_depends(k->a.view, dense) == tg_depends(k->b.view, dense))) dense--;
-  if (tg_depends(k->a.view, dense) && !tg_depends(k->b.view, dense)) {
+  while (dense > 0 && (k->shape[dense] == 1 || tg_view_depends(k->a.view, dense) == tg_view_depends(k->b.view, dense)))
+    dense--;
+  if (tg_view_depends(k->a.view, dense) && !tg_view_depends(k->b.view, dense)) {
     tg_access swap = k->a;
     k->a = k->b;
     k->b = swap;
@@ -367,7 +368,7 @@ static tg_status orient_contraction(tg_kernel *k) {
   for (int kind = 0; kind < 3; kind++) {
     int before = at;
     for (int i = 0; i < k->nout; i++) {
-      bool a = tg_depends(k->a.view, i), b = tg_depends(k->b.view, i);
+      bool a = tg_view_depends(k->a.view, i), b = tg_view_depends(k->b.view, i);
       int belongs = a == b ? 0 : a ? 1 : 2;
       if (belongs == kind) order[at++] = i;
     }
@@ -504,14 +505,13 @@ static tg_status lower_points(tg_builder *b, const group *g, tg_kernel *k) {
 static tg_status lower_scan(tg_builder *b, const item *it, tg_kernel *k) {
   const item_edge *e = &b->edges[it->first_edge];
   int64_t order[TG_MAX_DIMS];
-  int axis = __builtin_ctz(it->node->axes), ndim = it->node->shape->ndim;
+  int ndim = it->node->shape->ndim;
   k->kind = TG_KERNEL_SCAN;
   k->nout = ndim - 1;
   k->nred = 1;
   k->reduced = tg_computed((tg_dtype)it->node->dtype);
   memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)ndim);
-  for (int i = 0; i < ndim; i++) order[i] = i < axis ? i : i + 1;
-  order[ndim - 1] = axis;
+  tg_domain_order(it->node, order);
   tg_status status = tg_view_permute(it->node->shape, ndim, order, &k->out.view);
   if (!status) status = lower_body(b, it->group, e, &k->body);
   if (!status) status = orient_reduce(k);
@@ -554,7 +554,7 @@ static const item *reduce_of(const tg_builder *b, const group *g) {
 
 tg_status tg_lower(tg_builder *b, const group *g, tg_kernel *k) {
   const item *it = &b->items[g->root];
-  bool by_row = !tg_depends_from(it->view, g->nout);
+  bool by_row = !tg_view_depends_from(it->view, g->nout);
   tg_status status;
   memset(k, 0, sizeof *k);
   k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype};

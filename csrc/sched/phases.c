@@ -66,8 +66,9 @@ static void rank_values(cut *c) {
       v->again += src->rank == RANK_POINT ? src->again : src->rank == RANK_ROW;
     }
     if (v->again > 2 * AGAIN_COST) v->again = 2 * AGAIN_COST;
-    if (has_access(in) && tg_depends_from(c->whole->access[in->arg].view, c->kernel->nout)) v->rank = RANK_POINT;
-    if (in->code == TG_I_STORE && !tg_depends_from(c->whole->access[in->arg].view, c->kernel->nout)) v->rank = RANK_ROW;
+    if (has_access(in) && tg_view_depends_from(c->whole->access[in->arg].view, c->kernel->nout)) v->rank = RANK_POINT;
+    if (in->code == TG_I_STORE && !tg_view_depends_from(c->whole->access[in->arg].view, c->kernel->nout))
+      v->rank = RANK_ROW;
     if (in->code == TG_I_FOLD) {
       v->rank = RANK_ROW;
       v->phase++;
