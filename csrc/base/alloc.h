@@ -14,6 +14,9 @@
 
 #define TG_ALIGN 64 /* a cache line, and the widest vector register */
 
+/* The next multiple of TG_ALIGN. */
+static inline size_t tg_aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
+
 /* NULL when memory is out or a failure was asked for; the caller reports with tg_fail_memory.
  * Size 0 gives a valid pointer. tg_calloc checks count * size for overflow. */
 void *tg_malloc(size_t size);

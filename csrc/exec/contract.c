@@ -368,7 +368,7 @@ static void plan_scratch(job *j) {
       [PART_ZEROS] = (size_t)j->kc * size,
       [PART_RESULTS] = tg_results_scratch_size(&j->results),
   };
-  for (int i = 0; i < PARTS; i++) j->at[i + 1] = (j->at[i] + bytes[i] + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
+  for (int i = 0; i < PARTS; i++) j->at[i + 1] = tg_aligned(j->at[i] + bytes[i]);
 }
 
 /* Where the rows of b are. */

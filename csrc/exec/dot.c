@@ -264,7 +264,7 @@ static void plan_scratch(job *j) {
       [PART_RAW] = (j->a_cast || j->b.cast ? a > b ? a : b : 0) * j->itemsize,
       [PART_RESULTS] = tg_results_scratch_size(&j->results),
   };
-  for (int i = 0; i < PARTS; i++) j->at[i + 1] = (j->at[i] + bytes[i] + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
+  for (int i = 0; i < PARTS; i++) j->at[i + 1] = tg_aligned(j->at[i] + bytes[i]);
 }
 
 tg_status tg_dot_run(const tg_contraction *c, void *const *slots, bool *done) {

@@ -1,5 +1,5 @@
 /* Runs the kernels of a schedule in order (see execute.h): buffers are made when they are written and let go
- * after they were last read. Caller: py/module.c. */
+ * after they were last read. Caller: py/realize.c. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "exec/execute.h"
 

@@ -10,3 +10,15 @@ tg_fold tg_fold_of(tg_op op, tg_dtype dtype) {
   if (!sum) tg_scalar_store(dtype, lowest[dtype], &f.identity);
   return f;
 }
+
+void tg_fold_clear(const tg_fold *f, tg_dtype dtype, void *to, int64_t n) {
+  tgk.strided[tg_log2_itemsize(dtype)](to, &f->identity, 0, (size_t)n);
+}
+
+void tg_fold_pairs(const tg_fold *f, char *first, size_t bytes, int64_t count, int64_t n) {
+  for (int64_t step = 1; step < count; step *= 2)
+    for (int64_t i = 0; i + step < count; i += 2 * step) {
+      char *to = first + (size_t)i * bytes;
+      f->combine(to, to, to + (size_t)step * bytes, (size_t)n);
+    }
+}

@@ -12,4 +12,10 @@ typedef struct tg_fold {
 
 tg_fold tg_fold_of(tg_op op, tg_dtype dtype);
 
+/* n identities. */
+void tg_fold_clear(const tg_fold *f, tg_dtype dtype, void *to, int64_t n);
+
+/* Adds `count` lots of n elements, `bytes` apart, onto the first: in pairs, then pairs of pairs. */
+void tg_fold_pairs(const tg_fold *f, char *first, size_t bytes, int64_t count, int64_t n);
+
 #endif

@@ -40,14 +40,12 @@ static char *memory_of(const job *j, int worker) { return j->memory + (size_t)wo
 
 /* ---- preparing ---- */
 
-static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
-
 static tg_status compile(const tg_program *p, int nfixed, tg_vm **vm, size_t *at, size_t *bytes) {
   if (!p->ninstr) return TG_OK;
   tg_status status = tg_vm_compile(p, nfixed, vm);
   if (status) return status;
   *at = *bytes;
-  *bytes += aligned(tg_vm_scratch_size(*vm));
+  *bytes += tg_aligned(tg_vm_scratch_size(*vm));
   return TG_OK;
 }
 
@@ -69,7 +67,7 @@ static void plan_locals(job *j) {
   for (int i = 0; i < k->nlocal; i++) {
     int64_t elements = k->locals[i].row ? tg_max(j->tile, blocks) : j->tile * j->row;
     j->local_at[i] = j->each;
-    j->each += aligned((size_t)elements * tg_itemsize(k->locals[i].dtype));
+    j->each += tg_aligned((size_t)elements * tg_itemsize(k->locals[i].dtype));
   }
 }
 
@@ -92,7 +90,7 @@ static void start_folds(const tg_program *p, void *const *local, int64_t rows) {
     const tg_instr *in = &p->instr[i];
     if (in->code != TG_I_FOLD) continue;
     tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
-    tgk.strided[tg_log2_itemsize((tg_dtype)in->dtype)](local[in->arg], &f.identity, 0, (size_t)rows);
+    tg_fold_clear(&f, (tg_dtype)in->dtype, local[in->arg], rows);
   }
 }
 
@@ -101,11 +99,7 @@ static void finish_folds(const tg_program *p, void *const *local, int64_t blocks
     const tg_instr *in = &p->instr[i];
     if (in->code != TG_I_FOLD) continue;
     tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
-    size_t itemsize = tg_itemsize((tg_dtype)in->dtype);
-    char *cell = local[in->arg];
-    for (int64_t step = 1; step < blocks; step *= 2)
-      for (int64_t b = 0; b + step < blocks; b += 2 * step)
-        f.combine(cell + (size_t)b * itemsize, cell + (size_t)b * itemsize, cell + (size_t)(b + step) * itemsize, 1);
+    tg_fold_pairs(&f, local[in->arg], tg_itemsize((tg_dtype)in->dtype), blocks, 1);
   }
 }
 
@@ -127,7 +121,7 @@ static void run_points(const job *j, const phase *p, const tg_program *program, 
   for (tile.offset = 0; tile.offset < points; tile.offset += TG_BLOCK)
     tg_vm_run(p->points, memory + p->points_at, j->slots, &none, first * j->row + tile.offset,
               tg_min(TG_BLOCK, points - tile.offset), &tile);
-  finish_folds(program, local, tg_ceil_div(j->row, TG_BLOCK));
+  if (j->row > TG_BLOCK) finish_folds(program, local, tg_ceil_div(j->row, TG_BLOCK));
 }
 
 static tg_status rows_task(void *context, int64_t task, int worker) {
@@ -178,7 +172,7 @@ tg_status tg_rows_run(const tg_kernel *k, void *const *slots) {
   if (!(j.phases = tg_calloc(1, bytes))) return tg_fail_memory(bytes);
   j.local_at = (size_t *)(void *)(j.phases + k->nphase);
   j.tile = tg_min(j.nrow, k->reduced_first ? TG_BLOCK : tg_max(1, TG_BLOCK / tg_max(1, j.row)));
-  j.each = aligned((size_t)k->nlocal * sizeof(void *));
+  j.each = tg_aligned((size_t)k->nlocal * sizeof(void *));
   if ((status = compile_all(&j))) goto done;
   plan_locals(&j);
   int64_t worth = tg_ceil_div(TASK_COST, tg_max(1, cost_of_row(&j)));

@@ -61,8 +61,6 @@ static void advance(const int64_t *shape, int n, int64_t *idx) {
   }
 }
 
-static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
-
 /* Scratch memory of every worker, made before the loop starts so that tasks can't fail. */
 typedef struct workspace {
   char *memory;
@@ -70,7 +68,7 @@ typedef struct workspace {
 } workspace;
 
 static tg_status workspace_init(workspace *w, size_t each) {
-  w->each = aligned(each);
+  w->each = tg_aligned(each);
   w->total = w->each * (size_t)tg_pool_size();
   w->memory = tg_block_alloc(w->total);
   return w->memory ? TG_OK : tg_fail_memory(w->total);
@@ -119,8 +117,7 @@ static bool wants_tiles(const tg_kernel *k, tg_tiling *t) {
     const tg_instr *in = &k->body.instr[i];
     /* where a tile overhangs, zeros are loaded: what is computed from them may be no index */
     if (in->code == TG_I_INDEX && !is_loaded(&k->body, in->src[0])) return false;
-    if (in->code != TG_I_LOAD && in->code != TG_I_POSITION && in->code != TG_I_VALID && in->code != TG_I_GATHER)
-      continue;
+    if (!tg_instr_access(in) || tg_instr_effect(in)) continue;
     const tg_view *v = k->body.access[in->arg].view;
     if (v->below) return false;
     double elements = 1;
@@ -176,10 +173,8 @@ typedef struct reduce_job {
   const tg_kernel *kernel;
   void *const *slots;
   const tg_vm *body, *epilogue;
-  tgk_fold_fn fold;      /* rows into one element each */
-  tgk_binary_fn combine; /* element by element */
+  tg_fold fold;
   size_t itemsize;       /* of the accumulator */
-  uint64_t identity;     /* bytes of the identity element */
   int64_t nout, nred;    /* sizes */
   int64_t chunk, nchunk; /* reduced points a chunk covers; > 1 chunk: partials are stored */
   int64_t tile;          /* outputs that are accumulated side by side */
@@ -231,7 +226,7 @@ static int level_count(int64_t blocks) {
 }
 
 static void fill_identity(const reduce_job *job, char *to, int64_t n) {
-  tgk.strided[tg_log2_itemsize(job->kernel->reduced)](to, &job->identity, 0, (size_t)n);
+  tg_fold_clear(&job->fold, job->kernel->reduced, to, n);
 }
 
 /* Folds the points [offset, offset + length) of n <= at_once runs from the first on into an element of `to` each. */
@@ -252,7 +247,7 @@ static void fold_runs(const reduce_job *job, char *scratch, int64_t first, int64
     from[0] = tg_vm_eval(job->body, scratch, job->slots, &none, first * length, n * length, NULL);
     for (int64_t i = 0; i < n; i++) at[0][i] = i * length;
   }
-  job->fold(to, from[0], at[0], (size_t)n, (size_t)length);
+  job->fold.block(to, from[0], at[0], (size_t)n, (size_t)length);
 }
 
 /* Rows: outputs [first, first + n), reduced points [r0, r1), into acc. */
@@ -270,7 +265,7 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
   }
   tg_unflatten(first, k->shape, k->nout, idx);
   for (int64_t i = 0; i < n; i++, advance(k->shape, k->nout, idx)) {
-    counter c = {job->combine, (char *)small, sizeof *small, 1, 0};
+    counter c = {job->fold.combine, (char *)small, sizeof *small, 1, 0};
     for (int64_t r = r0, points; r < r1; r += points) {
       const void *block = sums;
       int64_t count;
@@ -283,28 +278,28 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
         block = tg_vm_eval(job->body, scratch, job->slots, idx, r, count, NULL);
       }
       char *to = counter_next(&c);
-      memcpy(to, &job->identity, job->itemsize);
-      job->fold(to, block, &none, 1, (size_t)count);
+      memcpy(to, &job->fold.identity, job->itemsize);
+      job->fold.block(to, block, &none, 1, (size_t)count);
       counter_add(&c);
     }
     counter_finish(&c, acc + (size_t)i * job->itemsize);
   }
 }
 
-/* Adds the points [r, r + count) of the reduced dims to the tile `to`. If it is but one,
- * idx is its index. */
+/* Adds the points [r, r + count) of the reduced dims to the tile `to`. If it is but one, idx is its index. */
 static void add_columns(const reduce_job *job, char *scratch, const int64_t *idx, int64_t first, int64_t n, int64_t r,
                         int64_t count, char *to) {
   if (job->at_once > 1) { /* nothing is fixed: the out dims are swept again and again */
     const char *rows = tg_vm_eval(job->body, scratch, job->slots, idx, r * n, count * n, NULL);
-    for (int64_t i = 0; i < count; i++) job->combine(to, to, rows + (size_t)(i * n) * job->itemsize, (size_t)n);
+    for (int64_t i = 0; i < count; i++) job->fold.combine(to, to, rows + (size_t)(i * n) * job->itemsize, (size_t)n);
     return;
   }
   int64_t span = tg_vm_span(job->body);
   for (int64_t at = 0, width; at < n; at += width) {
     width = tg_min(span, n - at);
     char *part = to + (size_t)at * job->itemsize;
-    job->combine(part, part, tg_vm_eval(job->body, scratch, job->slots, idx, first + at, width, NULL), (size_t)width);
+    job->fold.combine(part, part, tg_vm_eval(job->body, scratch, job->slots, idx, first + at, width, NULL),
+                      (size_t)width);
   }
 }
 
@@ -313,7 +308,7 @@ static void reduce_columns(const reduce_job *job, char *scratch, char *levels, i
                            int64_t r1, char *acc) {
   const tg_kernel *k = job->kernel;
   int64_t idx[TG_MAX_DIMS];
-  counter c = {job->combine, levels, job->tile_bytes, n, 0};
+  counter c = {job->fold.combine, levels, job->tile_bytes, n, 0};
   fill_identity(job, acc, n);
   if (r0 >= r1) return; /* an empty reduction */
   tg_unflatten(r0, k->shape + k->nout, k->nred, idx);
@@ -364,10 +359,7 @@ static tg_status combine_task(void *context, int64_t task, int worker) {
   char *epilogue = workspace_of(&job->scratch, worker) + job->body_bytes;
   int64_t first = task * TG_BLOCK, n = tg_min(TG_BLOCK, job->nout - first);
   char *base = job->partial + (size_t)first * job->itemsize;
-  size_t row = (size_t)job->nout * job->itemsize;
-  for (int64_t step = 1; step < job->nchunk; step *= 2)
-    for (int64_t i = 0; i + step < job->nchunk; i += 2 * step)
-      job->combine(base + (size_t)i * row, base + (size_t)i * row, base + (size_t)(i + step) * row, (size_t)n);
+  tg_fold_pairs(&job->fold, base, (size_t)job->nout * job->itemsize, job->nchunk, n);
   tg_vm_prepare(job->epilogue, epilogue);
   finish_outputs(job, epilogue, first, n, base);
   return TG_OK;
@@ -437,8 +429,8 @@ static int fixed_dims(const reduce_job *job) {
 
 static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   tg_vm *body = NULL, *epilogue = NULL;
-  tg_fold fold = tg_fold_of(k->reduce, k->reduced);
-  reduce_job job = {.kernel = k, .slots = slots, .nout = tg_product(k->shape, k->nout)};
+  reduce_job job = {
+      .kernel = k, .slots = slots, .fold = tg_fold_of(k->reduce, k->reduced), .nout = tg_product(k->shape, k->nout)};
   size_t partial_bytes = 0;
   job.nred = tg_product(k->shape + k->nout, k->nred);
   if (!job.nout) return TG_OK;
@@ -449,14 +441,11 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   job.body = body;
   job.epilogue = epilogue;
   job.itemsize = tg_itemsize(k->reduced);
-  job.identity = fold.identity;
-  job.fold = fold.block;
   job.fold_products = tgk.sum_products[k->reduced];
-  job.combine = fold.combine;
   split_reduce(&job, tg_vm_cost(body));
-  job.body_bytes = aligned(tg_vm_scratch_size(body));
-  job.epilogue_bytes = aligned(tg_vm_scratch_size(epilogue));
-  job.tile_bytes = aligned((size_t)job.tile * job.itemsize);
+  job.body_bytes = tg_aligned(tg_vm_scratch_size(body));
+  job.epilogue_bytes = tg_aligned(tg_vm_scratch_size(epilogue));
+  job.tile_bytes = tg_aligned((size_t)job.tile * job.itemsize);
   int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
   if ((status = workspace_init(&job.scratch,
                                job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1))))

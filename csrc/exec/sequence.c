@@ -17,8 +17,6 @@
 #include "exec/walk.h"
 #include "kernels/kernels.h"
 
-static size_t aligned(size_t n) { return (n + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN; }
-
 /* Runs `statement` with `type` as the C type of a computed dtype; integers are unsigned and wrap. */
 #define FOR_DTYPE(dtype, statement)                                                                                    \
   switch (dtype) {                                                                                                     \
@@ -155,7 +153,7 @@ tg_status tg_scan_run(const tg_kernel *k, void *const *slots) {
   if (!status) status = tg_walk_init(&job.out, k->out.view, nfixed, k->out.dtype);
   if (status) goto done;
   job.per_task = k->reduced_first ? TG_BLOCK : tg_round_up(1 + TG_BLOCK * 16 / job.length, ROWS);
-  job.vm_bytes = aligned(tg_vm_scratch_size(job.body));
+  job.vm_bytes = tg_aligned(tg_vm_scratch_size(job.body));
   job.each = job.vm_bytes + (ROWS + 1) * TG_BLOCK * sizeof(double);
   total = job.each * (size_t)tg_pool_size();
   if (!(job.scratch = tg_block_alloc(total))) status = tg_fail_memory(total);
@@ -197,7 +195,7 @@ static void add_rows(const tg_kernel *k, char *sums, const int64_t *position, co
 /* ndim: the number of dims before the rows that are added as such, or all. */
 static tg_status scatter_blocks(const tg_kernel *k, void *const *slots, const tg_vm *body, const tg_vm *target,
                                 const tg_walk *base, int ndim, void *sums) {
-  size_t body_bytes = aligned(tg_vm_scratch_size(body)), bytes = body_bytes + tg_vm_scratch_size(target);
+  size_t body_bytes = tg_aligned(tg_vm_scratch_size(body)), bytes = body_bytes + tg_vm_scratch_size(target);
   char *scratch = tg_block_alloc(bytes);
   if (!scratch) return tg_fail_memory(bytes);
   int64_t none = 0, points = tg_product(k->shape, k->nout), row = tg_product(k->shape + ndim, k->nout - ndim);

@@ -142,9 +142,7 @@ static tg_status compile_step(tg_vm *vm, step *s, const tg_instr *in, const tg_t
                  in->code == TG_I_OP ? tg_ops[in->op].member : "this conversion", tg_dtypes[from].attribute);
 }
 
-static bool has_view(const tg_instr *in) {
-  return in->code == TG_I_LOAD || in->code == TG_I_POSITION || in->code == TG_I_VALID || in->code == TG_I_GATHER;
-}
+static bool reads_view(const tg_instr *in) { return tg_instr_access(in) && !tg_instr_effect(in); }
 
 /* The number of leading dims that what a view sees depends on. */
 static int dims_seen(const tg_view *v) {
@@ -168,11 +166,11 @@ static void find_rows(tg_vm *vm) {
   for (int i = p->ninstr - 1; i >= 0; i--) {
     const tg_instr *in = &p->instr[i];
     step *s = &vm->steps[i];
-    const tg_view *v = has_view(in) ? p->access[in->arg].view : NULL;
+    const tg_view *v = reads_view(in) ? p->access[in->arg].view : NULL;
     if (v && s->by_row) dims = (int)tg_max(dims, dims_seen(v));
     else if (in->code == TG_I_GATHER) dims = (int)tg_max(dims, tg_view_dims_before_run(any = v));
     for (int j = 0; j < tg_instr_arity(in); j++) vm->steps[in->src[j]].by_row |= s->by_row || in->code == TG_I_GATHER;
-    apart &= !s->by_row || in->code == TG_I_CONST || has_view(in) || in->code == TG_I_OP || in->code == TG_I_CAST ||
+    apart &= !s->by_row || in->code == TG_I_CONST || reads_view(in) || in->code == TG_I_OP || in->code == TG_I_CAST ||
              in->code == TG_I_INDEX || in->code == TG_I_RANDOM;
   }
   for (int i = 0; i < p->ninstr; i++) {
@@ -269,7 +267,7 @@ static tg_status compile(const tg_program *program, int nfixed, int ndim, const 
   find_homes(vm);
   assign_registers(vm, work, work + n);
   vm->reg_bytes = TG_BLOCK * widest;
-  vm->table_bytes = ((size_t)n * sizeof(void *) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN;
+  vm->table_bytes = tg_aligned((size_t)n * sizeof(void *));
   tg_free(work);
   *out = vm;
   return TG_OK;
@@ -432,7 +430,7 @@ static void fold(const step *s, const tg_tile *tile, int64_t n, const void *valu
   }
   if (n < tile->row) to += (size_t)(tile->offset / TG_BLOCK) * itemsize;
   int64_t length = tg_min(tile->row, n), rows = n / length;
-  tgk.strided[tg_log2_itemsize((tg_dtype)s->instr->dtype)](to, &s->fold.identity, 0, (size_t)rows);
+  tg_fold_clear(&s->fold, (tg_dtype)s->instr->dtype, to, rows);
   for (int64_t first = 0; first < rows; first += FOLD_ROWS) {
     int64_t at[FOLD_ROWS], count = tg_min(FOLD_ROWS, rows - first);
     for (int64_t i = 0; i < count; i++) at[i] = (first + i) * length;

@@ -2,7 +2,7 @@
  * builds; nothing is computed, unless too much is pending. Objects are immutable to Python (but take attributes, as the
  * original's do); realizing may put a smaller node in place of the one seen.
  *
- * Owns: a reference on its node and view. Callers: Python, module.c. */
+ * Owns: a reference on its node and view. Callers: Python, realize.c. */
 #include "py/engine.h"
 
 #include <stddef.h>

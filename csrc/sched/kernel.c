@@ -21,6 +21,11 @@ int tg_instr_arity(const tg_instr *in) {
   }
 }
 
+bool tg_instr_access(const tg_instr *in) {
+  return in->code == TG_I_LOAD || in->code == TG_I_POSITION || in->code == TG_I_VALID || in->code == TG_I_GATHER ||
+         in->code == TG_I_STORE;
+}
+
 const tg_program *tg_kernel_program(const tg_kernel *k, int i) {
   const tg_program *const own[] = {&k->body, &k->epilogue, &k->target};
   if (i < 3) return own[i];

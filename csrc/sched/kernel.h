@@ -59,6 +59,7 @@ typedef struct tg_instr {
 
 int tg_instr_arity(const tg_instr *in);   /* how many of src it reads */
 bool tg_instr_effect(const tg_instr *in); /* STORE, KEEP, FOLD: run for what it writes */
+bool tg_instr_access(const tg_instr *in); /* whether arg is an access */
 
 typedef struct tg_access {
   int slot; /* index into the kernel's buffers */

@@ -49,6 +49,17 @@ static tg_status emit(lowering *l, tg_instr in, int32_t *value) {
   return TG_OK;
 }
 
+/* Appends `in` with an access of its own. */
+static tg_status emit_through(lowering *l, tg_instr in, int64_t slot, tg_dtype stored, tg_view *view, int32_t *value) {
+  tg_program *p = &l->program;
+  tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
+  if (status) return status;
+  in.arg = p->naccess;
+  p->access[p->naccess++] = (tg_access){.slot = (int)slot, .dtype = stored, .view = view};
+  tg_view_ref(view);
+  return emit(l, in, value);
+}
+
 /* An instruction that looks through a view: LOAD of a slot, POSITION or VALID. */
 static tg_status emit_access(lowering *l, tg_icode code, int64_t slot, tg_dtype stored, tg_view *view, int32_t *value) {
   tg_program *p = &l->program;
@@ -59,12 +70,8 @@ static tg_status emit_access(lowering *l, tg_icode code, int64_t slot, tg_dtype 
     *value = i;
     return TG_OK;
   }
-  tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
-  if (status) return status;
   tg_dtype dtype = code == TG_I_LOAD ? tg_computed(stored) : code == TG_I_VALID ? TG_BOOL : stored;
-  p->access[p->naccess] = (tg_access){.slot = (int)slot, .dtype = stored, .view = view};
-  tg_view_ref(view);
-  return emit(l, (tg_instr){.code = (uint8_t)code, .dtype = (uint8_t)dtype, .arg = p->naccess++}, value);
+  return emit_through(l, (tg_instr){.code = (uint8_t)code, .dtype = (uint8_t)dtype}, slot, stored, view, value);
 }
 
 static tg_dtype type_of(const lowering *l, int32_t value) { return (tg_dtype)l->program.instr[value].dtype; }
@@ -190,21 +197,16 @@ static tg_status emit_indexed(lowering *l, tg_view *view, int32_t index, int64_t
 static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *out) {
   const tg_node *n = l->b->items[i].node;
   const item_edge *data = &l->b->edges[l->b->items[i].first_edge];
-  tg_program *p = &l->program;
   if (!n->shape->size) return emit_const(l, (tg_dtype)n->dtype, (tg_scalar){0}, out); /* seen through a mask at most */
   tg_view *base;
-  int32_t index, displacement, slot = (int32_t)l->b->items[tg_storage_of(l->b, data->src)].slot;
+  int32_t index, displacement = 0;
+  int64_t slot = l->b->items[tg_storage_of(l->b, data->src)].slot;
   tg_status status = tg_view_compose(view, data->view, &base);
   if (status) return status;
   status = lower_operand(l, i, 1, view, TG_I64, &index);
   if (!status) status = emit_indexed(l, view, index, n->extent, n->value.i, &displacement);
-  if (!status) status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
-  if (!status) {
-    p->access[p->naccess] = (tg_access){.slot = slot, .dtype = (tg_dtype)n->dtype, .view = base};
-    base = NULL;
-    uint8_t dtype = (uint8_t)tg_computed((tg_dtype)n->dtype);
-    status = emit(l, (tg_instr){.code = TG_I_GATHER, .dtype = dtype, .arg = p->naccess++, .src = {displacement}}, out);
-  }
+  tg_instr in = {.code = TG_I_GATHER, .dtype = (uint8_t)tg_computed((tg_dtype)n->dtype), .src = {displacement}};
+  if (!status) status = emit_through(l, in, slot, (tg_dtype)n->dtype, base, out);
   tg_view_unref(base);
   return status;
 }
@@ -471,13 +473,8 @@ done:
 }
 
 static tg_status emit_store(lowering *l, const item *it, int32_t value) {
-  tg_program *p = &l->program;
-  tg_status status = tg_grow(&p->access, p->naccess, &l->cap_access, sizeof *p->access);
-  if (status) return status;
-  p->access[p->naccess] = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype, .view = it->view};
-  tg_view_ref(it->view);
-  tg_instr in = {.code = TG_I_STORE, .dtype = (uint8_t)type_of(l, value), .arg = p->naccess++, .src = {value}};
-  return emit(l, in, &value);
+  tg_instr in = {.code = TG_I_STORE, .dtype = (uint8_t)type_of(l, value), .src = {value}};
+  return emit_through(l, in, it->slot, (tg_dtype)it->node->dtype, it->view, &value);
 }
 
 /* Everything that the group stores, at every point of its domain. */

@@ -42,11 +42,6 @@ typedef struct cut {
 
 /* ---- ranks and phases ---- */
 
-static bool has_access(const tg_instr *in) {
-  return in->code == TG_I_LOAD || in->code == TG_I_POSITION || in->code == TG_I_VALID || in->code == TG_I_GATHER ||
-         in->code == TG_I_STORE;
-}
-
 static int32_t own_cost(const tg_instr *in) {
   if (in->code == TG_I_OP) return tg_ops[in->op].cost;
   return in->code == TG_I_RANDOM || in->code == TG_I_GATHER ? 16 : 1;
@@ -66,7 +61,8 @@ static void rank_values(cut *c) {
       v->again += src->rank == RANK_POINT ? src->again : src->rank == RANK_ROW;
     }
     if (v->again > 2 * AGAIN_COST) v->again = 2 * AGAIN_COST;
-    if (has_access(in) && tg_view_depends_from(c->whole->access[in->arg].view, c->kernel->nout)) v->rank = RANK_POINT;
+    if (tg_instr_access(in) && tg_view_depends_from(c->whole->access[in->arg].view, c->kernel->nout))
+      v->rank = RANK_POINT;
     if (in->code == TG_I_STORE && !tg_view_depends_from(c->whole->access[in->arg].view, c->kernel->nout))
       v->rank = RANK_ROW;
     if (in->code == TG_I_FOLD) {
@@ -152,7 +148,7 @@ static tg_status emit_value(cut *c, int i, int phase, bool rows) {
   }
   for (int j = 0; j < tg_instr_arity(&in); j++) in.src[j] = c->values[in.src[j]].place;
   if (in.code == TG_I_FOLD && (status = local_of(c, i, &in.arg))) return status;
-  status = has_access(&in) ? emit_access(c, in, rows) : emit(c, in);
+  status = tg_instr_access(&in) ? emit_access(c, in, rows) : emit(c, in);
   if (status || tg_instr_effect(&in) || !is_wanted(c, i, phase, rows)) return status;
   tg_instr keep = {.code = TG_I_KEEP, .dtype = in.dtype, .src = {v->place}};
   return (status = local_of(c, i, &keep.arg)) ? status : emit(c, keep);

@@ -1,5 +1,5 @@
 /* Building schedules (collect, group, lower) and committing their results (see schedule.h).
- * Caller: py/module.c, which holds the locks. */
+ * Caller: py/realize.c, which holds the locks. */
 #include "sched/schedule.h"
 
 #include <string.h>

@@ -92,9 +92,13 @@ static double program_flops(const tg_program *p) {
 
 tg_work tg_kernel_work(const tg_schedule *s, int kernel) {
   const tg_kernel *k = &s->kernels[kernel];
+  const tg_program *p;
   tg_work w = {0};
-  for (int i = 0; i < s->nslot; i++)
-    if (s->slots[i].writer == kernel) w.written += (double)s->slots[i].bytes;
+  bool stores = k->kind == TG_KERNEL_MAP || k->kind == TG_KERNEL_ROWS;
+  if (!stores) w.written = (double)s->slots[k->out.slot].bytes;
+  for (int j = 0; stores && (p = tg_kernel_program(k, j)); j++)
+    for (int i = 0; i < p->ninstr; i++)
+      if (p->instr[i].code == TG_I_STORE) w.written += (double)s->slots[p->access[p->instr[i].arg].slot].bytes;
   for (int i = 0; i < count_places(k); i++) {
     double bytes = read_first_at(s, k, i);
     if (bytes < 0) continue;
