@@ -1,18 +1,10 @@
 /* Runs the kernels of a schedule in order (see execute.h): buffers are made when they are written and let go
  * after they were last read. Caller: py/realize.c. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "exec/execute.h"
 
-#include <time.h>
-
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "exec/run.h"
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The slots of each kernel, chained through `next` from `first[kernel]`: those it writes, and those to be let go after
  * it, being read by it last. */
@@ -55,9 +47,9 @@ tg_status tg_execute(tg_schedule *s, tg_trace_fn trace, void *context) {
   for (int i = 0; i < s->nslot; i++)
     if (s->slots[i].buffer) pointers[i] = s->slots[i].buffer->data;
   for (int k = 0; k < s->nkernel; k++) {
-    double start = trace ? now() : 0;
+    double start = trace ? tg_clock() : 0;
     if ((status = run_one(s, k, &c, pointers))) goto done;
-    if (trace) trace(context, s, k, now() - start);
+    if (trace) trace(context, s, k, tg_clock() - start);
     for (int i = c.first_done[k]; i >= 0;
          i = c.next_done[i]) { /* only this schedule knows these buffers: no lock needed */
       tg_buffer_unref(s->slots[i].buffer);

@@ -1,12 +1,11 @@
 /* The probe of memory bandwidth and arithmetic (see limits.h). Both run the loops that kernels are made of, on all
  * threads, and take the best of a few rounds. Callers: py/. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "exec/limits.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/integers.h"
 #include "base/pool.h"
 #include "kernels/kernels.h"
@@ -23,12 +22,6 @@ typedef struct probe {
   tg_dtype dtype;
   size_t each; /* bytes of a worker */
 } probe;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static tg_status touch_task(void *context, int64_t task, int worker) {
   const probe *p = context;
@@ -74,9 +67,9 @@ static tg_status gemm_task(void *context, int64_t task, int worker) {
 static double fastest(tg_task_fn fn, probe *p, int64_t ntask, tg_status *status) {
   double best = 0;
   for (int round = 0; round < ROUNDS && !*status; round++) {
-    double start = now();
+    double start = tg_clock();
     *status = tg_pool_run(fn, p, ntask);
-    double seconds = now() - start;
+    double seconds = tg_clock() - start;
     if (!round || seconds < best) best = seconds;
   }
   return *status ? 0 : best;

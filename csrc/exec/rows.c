@@ -16,9 +16,8 @@
 #include "base/integers.h"
 #include "base/pool.h"
 #include "exec/fold.h"
+#include "exec/tasks.h"
 #include "exec/vm.h"
-
-#define TASK_COST (1 << 17) /* simple operations worth handing over */
 
 typedef struct phase {
   tg_vm *rows, *points;      /* NULL: nothing to do */
@@ -30,13 +29,11 @@ typedef struct job {
   void *const *slots;
   phase *phases;
   size_t *local_at; /* of each local within a worker's memory */
-  size_t each;      /* bytes of a worker */
-  char *memory;
+  size_t each;      /* bytes of a worker, while they are planned */
+  tg_workspace scratch;
   int64_t nrow, row;      /* rows and points in each */
   int64_t tile, per_task; /* rows of a tile, rows of a task */
 } job;
-
-static char *memory_of(const job *j, int worker) { return j->memory + (size_t)worker * j->each; }
 
 /* ---- preparing ---- */
 
@@ -127,7 +124,7 @@ static void run_points(const job *j, const phase *p, const tg_program *program, 
 static tg_status rows_task(void *context, int64_t task, int worker) {
   const job *j = context;
   const tg_kernel *k = j->kernel;
-  char *memory = memory_of(j, worker);
+  char *memory = tg_workspace_of(&j->scratch, worker);
   void **local = (void **)(void *)memory;
   int64_t none = 0, stop = tg_min((task + 1) * j->per_task, j->nrow);
   for (int i = 0; i < k->nlocal; i++) local[i] = memory + j->local_at[i];
@@ -167,7 +164,6 @@ tg_status tg_rows_run(const tg_kernel *k, void *const *slots) {
   j.row = tg_product(k->shape + k->nout, k->nred);
   if (!j.nrow) return TG_OK;
   size_t bytes = (size_t)k->nphase * sizeof *j.phases + (size_t)k->nlocal * sizeof *j.local_at;
-  size_t total = 0;
   tg_status status;
   if (!(j.phases = tg_calloc(1, bytes))) return tg_fail_memory(bytes);
   j.local_at = (size_t *)(void *)(j.phases + k->nphase);
@@ -175,18 +171,12 @@ tg_status tg_rows_run(const tg_kernel *k, void *const *slots) {
   j.each = tg_aligned((size_t)k->nlocal * sizeof(void *));
   if ((status = compile_all(&j))) goto done;
   plan_locals(&j);
-  int64_t worth = tg_ceil_div(TASK_COST, tg_max(1, cost_of_row(&j)));
-  int64_t share = tg_ceil_div(j.nrow, (int64_t)tg_pool_size() * 4);
-  j.per_task = tg_ceil_div(tg_max(worth, share), j.tile) * j.tile;
-  total = j.each * (size_t)tg_pool_size();
-  if (!(j.memory = tg_block_alloc(total))) {
-    status = tg_fail_memory(total);
-    goto done;
-  }
+  j.per_task = tg_task_points(j.nrow, j.tile, tg_max(1, cost_of_row(&j)));
+  if ((status = tg_workspace_init(&j.scratch, j.each))) goto done;
   status = tg_pool_run(rows_task, &j, tg_ceil_div(j.nrow, j.per_task));
   if (!status) status = faults_of(&j);
 done:
-  tg_block_free(j.memory, total);
+  tg_workspace_free(&j.scratch);
   for (int i = 0; i < k->nphase; i++) {
     tg_vm_free(j.phases[i].rows);
     tg_vm_free(j.phases[i].points);

@@ -29,11 +29,11 @@
 #include "exec/fold.h"
 #include "exec/rows.h"
 #include "exec/sequence.h"
+#include "exec/tasks.h"
 #include "exec/vm.h"
 #include "exec/walk.h"
 #include "kernels/kernels.h"
 
-#define MIN_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
 #define MAX_LEVELS 48
 #define RUNS_AT_ONCE 256
 #define MIN_RUN 64                 /* elements of a part of a row, to be folded where they lie */
@@ -47,13 +47,6 @@ static int64_t total_cost(int64_t a, int64_t b, int64_t c) {
   return total;
 }
 
-/* Points a task covers: a multiple of `unit`, worth the hand-over, leaving several tasks a worker. */
-static int64_t task_points(int64_t points, int64_t unit, int64_t cost) {
-  int64_t least = tg_ceil_div(tg_ceil_div(MIN_TASK_COST, cost), unit) * unit;
-  int64_t share = tg_ceil_div(tg_ceil_div(points, (int64_t)tg_pool_size() * 16), unit) * unit;
-  return share > least ? share : least;
-}
-
 static void advance(const int64_t *shape, int n, int64_t *idx) {
   for (int i = n - 1; i >= 0; i--) {
     if (++idx[i] < shape[i]) return;
@@ -61,33 +54,18 @@ static void advance(const int64_t *shape, int n, int64_t *idx) {
   }
 }
 
-/* Scratch memory of every worker, made before the loop starts so that tasks can't fail. */
-typedef struct workspace {
-  char *memory;
-  size_t each, total;
-} workspace;
-
-static tg_status workspace_init(workspace *w, size_t each) {
-  w->each = tg_aligned(each);
-  w->total = w->each * (size_t)tg_pool_size();
-  w->memory = tg_block_alloc(w->total);
-  return w->memory ? TG_OK : tg_fail_memory(w->total);
-}
-
-static char *workspace_of(const workspace *w, int worker) { return w->memory + (size_t)worker * w->each; }
-
 /* ---- map ---- */
 
 typedef struct map_job {
   void *const *slots;
   const tg_vm *vm;
-  workspace scratch;
+  tg_workspace scratch;
   int64_t points, per_task;
 } map_job;
 
 static tg_status map_task(void *context, int64_t task, int worker) {
   const map_job *job = context;
-  char *scratch = workspace_of(&job->scratch, worker);
+  char *scratch = tg_workspace_of(&job->scratch, worker);
   int64_t none = 0, stop = tg_min((task + 1) * job->per_task, job->points);
   tg_vm_prepare(job->vm, scratch);
   for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK)
@@ -157,12 +135,12 @@ static tg_status run_map(const tg_kernel *k, void *const *slots) {
   if (!status && tiled) status = tiled_points(k, &tiling, &job.points);
   if (status) goto done;
   job.vm = vm;
-  if ((status = workspace_init(&job.scratch, tg_vm_scratch_size(vm)))) goto done;
-  job.per_task = task_points(job.points, TG_BLOCK, tg_vm_cost(vm));
+  if ((status = tg_workspace_init(&job.scratch, tg_vm_scratch_size(vm)))) goto done;
+  job.per_task = tg_task_points(job.points, TG_BLOCK, tg_vm_cost(vm));
   status = tg_pool_run(map_task, &job, tg_ceil_div(job.points, job.per_task));
   if (!status) status = tg_vm_status(vm);
 done:
-  tg_block_free(job.scratch.memory, job.scratch.total);
+  tg_workspace_free(&job.scratch);
   tg_vm_free(vm);
   return status;
 }
@@ -187,7 +165,7 @@ typedef struct reduce_job {
   tg_walk starts[2]; /* of the operands' runs, in the order of the domain */
   tgk_fold_products_fn fold_products;
   char *partial; /* [nchunk][nout] accumulators */
-  workspace scratch;
+  tg_workspace scratch;
   size_t body_bytes, epilogue_bytes, tile_bytes;
 } reduce_job;
 
@@ -336,7 +314,7 @@ static void finish_outputs(const reduce_job *job, char *scratch, int64_t first, 
 /* A worker's memory: | body scratch | epilogue scratch | accumulators | levels ... | */
 static tg_status reduce_task(void *context, int64_t task, int worker) {
   const reduce_job *job = context;
-  char *body = workspace_of(&job->scratch, worker), *epilogue = body + job->body_bytes;
+  char *body = tg_workspace_of(&job->scratch, worker), *epilogue = body + job->body_bytes;
   char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->tile_bytes;
   int64_t first = task / job->nchunk * job->per_task, chunk = task % job->nchunk;
   int64_t stop = tg_min(first + job->per_task, job->nout);
@@ -356,7 +334,7 @@ static tg_status reduce_task(void *context, int64_t task, int worker) {
 /* Second pass over chunks: partials of a block of outputs are added in pairs, in place. */
 static tg_status combine_task(void *context, int64_t task, int worker) {
   const reduce_job *job = context;
-  char *epilogue = workspace_of(&job->scratch, worker) + job->body_bytes;
+  char *epilogue = tg_workspace_of(&job->scratch, worker) + job->body_bytes;
   int64_t first = task * TG_BLOCK, n = tg_min(TG_BLOCK, job->nout - first);
   char *base = job->partial + (size_t)first * job->itemsize;
   tg_fold_pairs(&job->fold, base, (size_t)job->nout * job->itemsize, job->nchunk, n);
@@ -369,7 +347,7 @@ static tg_status combine_task(void *context, int64_t task, int worker) {
  * does not touch the order of summation. */
 static void split_reduce(reduce_job *job, int64_t cost) {
   bool columns = job->kernel->reduced_first;
-  int64_t want = total_cost(job->nout, job->nred, cost) / (MIN_TASK_COST * 4); /* tasks worth having */
+  int64_t want = total_cost(job->nout, job->nred, cost) / (TG_TASK_COST * 4); /* tasks worth having */
   if (want > 64) want = 64;
   job->tile = tg_min(job->nout, columns ? COLUMN_TILE : TG_BLOCK);
   if (columns) job->at_once = sweeps_all(job) ? TG_BLOCK / job->nout : 1;
@@ -382,7 +360,7 @@ static void split_reduce(reduce_job *job, int64_t cost) {
     job->chunk = tg_ceil_div(tg_ceil_div(job->nred, tg_ceil_div(want, blocks)), unit) * unit;
     job->nchunk = tg_ceil_div(job->nred, job->chunk);
   }
-  job->per_task = task_points(job->nout, columns ? job->tile : 1, tg_max(1, total_cost(1, job->chunk, cost)));
+  job->per_task = tg_task_points(job->nout, columns ? job->tile : 1, tg_max(1, total_cost(1, job->chunk, cost)));
 }
 
 /* The accesses of a body that is a load or the product of two, with nothing to convert. */
@@ -447,8 +425,8 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   job.epilogue_bytes = tg_aligned(tg_vm_scratch_size(epilogue));
   job.tile_bytes = tg_aligned((size_t)job.tile * job.itemsize);
   int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
-  if ((status = workspace_init(&job.scratch,
-                               job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1))))
+  if ((status = tg_workspace_init(&job.scratch,
+                                  job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1))))
     goto done;
   if (job.nchunk > 1) {
     partial_bytes = (size_t)(job.nchunk * job.nout) * job.itemsize;
@@ -458,7 +436,7 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
     }
   }
   int64_t ntask = tg_ceil_div(job.nout, job.per_task) * job.nchunk;
-  if (total_cost(job.nout, job.nred, tg_vm_cost(body)) < MIN_TASK_COST) { /* too small to hand over */
+  if (total_cost(job.nout, job.nred, tg_vm_cost(body)) < TG_TASK_COST) { /* too small to hand over */
     for (int64_t task = 0; task < ntask && !status; task++) status = reduce_task(&job, task, 0);
   } else {
     status = tg_pool_run(reduce_task, &job, ntask);
@@ -468,7 +446,7 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   if (!status) status = tg_vm_status(epilogue);
 done:
   tg_block_free(job.partial, partial_bytes);
-  tg_block_free(job.scratch.memory, job.scratch.total);
+  tg_workspace_free(&job.scratch);
   for (int j = 0; j < job.noperand; j++) tg_walk_clear(&job.starts[j]);
   tg_vm_free(body);
   tg_vm_free(epilogue);

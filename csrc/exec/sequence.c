@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/integers.h"
 #include "base/pool.h"
+#include "exec/tasks.h"
 #include "exec/vm.h"
 #include "exec/walk.h"
 #include "kernels/kernels.h"
@@ -64,8 +65,8 @@ typedef struct scan_job {
   tg_vm *body;
   tg_walk out;
   int64_t rows, length, per_task; /* rows, points of the axis, rows a task covers */
-  size_t vm_bytes, each;          /* of a worker: | vm | sums | converted | */
-  char *scratch;
+  size_t vm_bytes;                /* of a worker: | vm | sums | converted | */
+  tg_workspace scratch;
 } scan_job;
 
 /* Rows are summed four at a time, because an addition waits for the one before it in its row. */
@@ -112,7 +113,7 @@ static void store_block(const scan_job *job, const int64_t *fixed, int64_t start
 static tg_status scan_task(void *context, int64_t task, int worker) {
   const scan_job *job = context;
   const tg_kernel *k = job->kernel;
-  char *vm = job->scratch + (size_t)worker * job->each, *sums = vm + job->vm_bytes;
+  char *vm = tg_workspace_of(&job->scratch, worker), *sums = vm + job->vm_bytes;
   char *converted = sums + ROWS * TG_BLOCK * sizeof(double);
   int64_t first = task * job->per_task, stop = tg_min(first + job->per_task, job->rows);
   tg_vm_prepare(job->body, vm);
@@ -147,20 +148,17 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
 tg_status tg_scan_run(const tg_kernel *k, void *const *slots) {
   scan_job job = {.kernel = k, .slots = slots, .rows = tg_product(k->shape, k->nout), .length = k->shape[k->nout]};
   int nfixed = k->reduced_first ? 1 : k->nout;
-  size_t total = 0;
   if (!job.rows || !job.length) return TG_OK;
   tg_status status = tg_vm_compile(&k->body, nfixed, &job.body);
   if (!status) status = tg_walk_init(&job.out, k->out.view, nfixed, k->out.dtype);
   if (status) goto done;
   job.per_task = k->reduced_first ? TG_BLOCK : tg_round_up(1 + TG_BLOCK * 16 / job.length, ROWS);
   job.vm_bytes = tg_aligned(tg_vm_scratch_size(job.body));
-  job.each = job.vm_bytes + (ROWS + 1) * TG_BLOCK * sizeof(double);
-  total = job.each * (size_t)tg_pool_size();
-  if (!(job.scratch = tg_block_alloc(total))) status = tg_fail_memory(total);
+  status = tg_workspace_init(&job.scratch, job.vm_bytes + (ROWS + 1) * TG_BLOCK * sizeof(double));
   if (!status) status = tg_pool_run(scan_task, &job, tg_ceil_div(job.rows, job.per_task));
   if (!status) status = tg_vm_status(job.body);
 done:
-  tg_block_free(job.scratch, total);
+  tg_workspace_free(&job.scratch);
   tg_walk_clear(&job.out);
   tg_vm_free(job.body);
   return status;
