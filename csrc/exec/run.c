@@ -13,7 +13,7 @@
  *                 \____/       |
  *     level 2:    0123         4
  *
- * Few outputs of long reductions are cut into chunks whose number depends on the shape alone;
+ * Few outputs of long reductions are cut into chunks whose number depends on the shape and the cost of a point alone;
  * chunks meet in a second pass in fixed order. The same bits come out on any number of threads.
  *
  * Owns: nothing between calls. Caller: the schedule's runner. */
@@ -343,8 +343,8 @@ static tg_status combine_task(void *context, int64_t task, int worker) {
   return TG_OK;
 }
 
-/* How the outputs and the reduced dims are cut. By the shape alone, but for the number of outputs a task covers, which
- * does not touch the order of summation. */
+/* How the outputs and the reduced dims are cut. By the shape and the cost of a point alone, but for the number of
+ * outputs a task covers, which does not touch the order of summation. */
 static void split_reduce(reduce_job *job, int64_t cost) {
   bool columns = job->kernel->reduced_first;
   int64_t want = total_cost(job->nout, job->nred, cost) / (TG_TASK_COST * 4); /* tasks worth having */

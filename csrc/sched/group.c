@@ -381,54 +381,62 @@ static bool same_domain(const group *g, int ndim, const int64_t *shape) {
   return true;
 }
 
+/* A group over a domain of `whole`'s dims that reads item `src` at the points at which `view`, of whole's shape, sees
+ * it: *found, or -1. */
+static tg_status group_reading(const tg_builder *b, const item *src, tg_view *view, const tg_view *whole,
+                               int64_t *found) {
+  int looked = 0;
+  *found = -1;
+  for (int64_t o = src->first_reader; o >= 0 && looked < MAX_LOOK; o = b->edges[o].next, looked++) {
+    int64_t in = b->items[b->edges[o].reader].group;
+    tg_view *seen = NULL, *here = NULL;
+    if (in < 0 || !reads_points(b, &b->edges[o]) || !same_domain(&b->groups[in], whole->ndim, whole->shape)) continue;
+    tg_status status = view_of_edge(b, &b->edges[o], &seen);
+    if (!status) status = tg_view_permute(view, whole->ndim, b->groups[in].order, &here);
+    if (!status && tg_view_equal(seen, here)) *found = in;
+    tg_view_unref(seen);
+    tg_view_unref(here);
+    if (status || *found >= 0) return status;
+  }
+  return TG_OK;
+}
+
+/* An ancestor of an item, and what is seen of it at the item's points. */
+typedef struct ancestor {
+  int64_t item;
+  tg_view *view; /* owned */
+} ancestor;
+
 /* A group over the item's own domain that reads something the item is computed from, at the same points: *found, or
- * -1; *view is how it would see the item. */
+ * -1; *out is how it would see the item. */
 static tg_status sibling_group(const tg_builder *b, int64_t i, int64_t *found, tg_view **out) {
-  struct {
-    int64_t item;
-    tg_view *view;
-  } look[MAX_LOOK];
+  ancestor look[MAX_LOOK];
   const item *it = &b->items[i];
   const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
   const tg_view *whole = r ? it->node->src[0].view : it->node->shape;
   tg_view *own = NULL;
-  int ndim = whole->ndim, n = 1;
-  tg_status status = TG_OK;
+  int n = 1;
+  tg_status status;
   *found = -1;
-  look[0].item = i;
   if (r && r->merged) return TG_OK;
-  if ((status = tg_view_contiguous(ndim, whole->shape, &look[0].view))) return status;
+  look[0].item = i;
+  if ((status = tg_view_contiguous(whole->ndim, whole->shape, &look[0].view))) return status;
   for (int at = 0; at < n && *found < 0 && !status; at++) {
     const item *reader = &b->items[look[at].item];
     for (int64_t e = reader->first_edge; e >= 0 && e < reader->first_edge + reader->nedge && !status; e++) {
       const item *src = &b->items[b->edges[e].src];
       tg_view *view = NULL;
-      int looked = 0;
-      if (n == MAX_LOOK || src->node->kind == TG_NODE_CONST || src->node->kind == TG_NODE_ARANGE) continue;
+      if (n == MAX_LOOK || *found >= 0 || src->node->kind == TG_NODE_CONST || src->node->kind == TG_NODE_ARANGE)
+        continue;
       if (at == 0 && r) tg_view_ref(view = it->node->src[0].view);
       else if ((status = tg_view_compose(look[at].view, b->edges[e].view, &view))) break;
-      for (int64_t o = src->first_reader; o >= 0 && looked < MAX_LOOK && *found < 0; o = b->edges[o].next, looked++) {
-        const item *other = &b->items[b->edges[o].reader];
-        const group *g = other->group >= 0 ? &b->groups[other->group] : NULL;
-        tg_view *seen = NULL, *here = NULL;
-        if (!g || !reads_points(b, &b->edges[o]) || !same_domain(g, ndim, whole->shape)) continue;
-        status = view_of_edge(b, &b->edges[o], &seen);
-        if (!status) status = tg_view_permute(view, ndim, g->order, &here);
-        if (!status && tg_view_equal(seen, here)) *found = other->group;
-        tg_view_unref(seen);
-        tg_view_unref(here);
-        if (status) break;
-      }
-      if (is_computed(src->node) && !status) {
-        look[n].item = b->edges[e].src;
-        look[n++].view = view;
-      } else {
-        tg_view_unref(view);
-      }
+      status = group_reading(b, src, view, whole, found);
+      if (is_computed(src->node) && !status) look[n++] = (ancestor){b->edges[e].src, view};
+      else tg_view_unref(view);
     }
   }
-  if (!status && *found >= 0) status = tg_view_expand(it->node->shape, ndim, whole->shape, &own);
-  if (!status && own) status = tg_view_permute(own, ndim, b->groups[*found].order, out);
+  if (!status && *found >= 0) status = tg_view_expand(it->node->shape, whole->ndim, whole->shape, &own);
+  if (!status && own) status = tg_view_permute(own, whole->ndim, b->groups[*found].order, out);
   tg_view_unref(own);
   for (int at = 0; at < n; at++) tg_view_unref(look[at].view);
   return status;
