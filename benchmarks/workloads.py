@@ -94,6 +94,8 @@ WORKLOADS = {
   "mnist step 32/64": mnist_step(32),
   **{f"matmul {n}": product((n, n), (n, n), limit=48 if n == 2048 else None) for n in (128, 512, 1024, 2048)},
   "matmul 1021x1019x1013": product((1021, 1019), (1019, 1013)),
+  "matmul 127x333x65": product((127, 333), (333, 65)),
+  "matmul 1000x17x1000": product((1000, 17), (17, 1000)),
   "matmul 1024 transposed": Workload((normal(1024, 1024),) * 2, **all_three(lambda L, a, b: a.T @ b.T)),
   "matmul 64 of 128": product((64, 128, 128), (64, 128, 128)),
   "matvec 4096": product((4096, 4096), (4096,)),
