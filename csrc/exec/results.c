@@ -35,18 +35,20 @@ void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t
     return;
   }
   size_t size = tg_itemsize(r->kernel->reduced);
+  bool dense = r->out.kind == TG_WALK_DENSE;
   for (int64_t done = 0; done < n; done += TG_BLOCK) {
     int64_t count = tg_min(TG_BLOCK, n - done);
+    void *to = dense ? tg_walk_address(&r->out, memory, NULL, start + done) : scratch;
     tg_vm_eval_into(r->epilogue, (char *)scratch + LINE_BYTES, r->slots, NULL, start + done, count,
-                    sums + (size_t)done * size, out->dtype, scratch);
-    tg_walk_write(&r->out, memory, NULL, start + done, count, scratch);
+                    sums + (size_t)done * size, out->dtype, to);
+    if (!dense) tg_walk_write(&r->out, memory, NULL, start + done, count, scratch);
   }
 }
 
 void *tg_results_place(const tg_results *r, int64_t start, int64_t n) {
   const tg_walk *w = &r->out;
   int inner = w->nswept - 1;
-  if (r->epilogue || w->stride[inner] != 1 || w->shape[inner] % n || start % n) return NULL;
+  if (r->epilogue || w->nvarying || w->stride[inner] != 1 || w->shape[inner] % n || start % n) return NULL;
   int64_t position = w->view->offset;
   for (int i = inner; i >= 0; i--) {
     position += start % w->shape[i] * w->stride[i];

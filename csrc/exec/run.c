@@ -27,6 +27,7 @@
 #include "base/pool.h"
 #include "exec/contract.h"
 #include "exec/fold.h"
+#include "exec/results.h"
 #include "exec/rows.h"
 #include "exec/sequence.h"
 #include "exec/tasks.h"
@@ -150,7 +151,8 @@ done:
 typedef struct reduce_job {
   const tg_kernel *kernel;
   void *const *slots;
-  const tg_vm *body, *epilogue;
+  const tg_vm *body;
+  tg_results results;
   tg_fold fold;
   size_t itemsize;       /* of the accumulator */
   int64_t nout, nred;    /* sizes */
@@ -166,7 +168,7 @@ typedef struct reduce_job {
   tgk_fold_products_fn fold_products;
   char *partial; /* [nchunk][nout] accumulators */
   tg_workspace scratch;
-  size_t body_bytes, epilogue_bytes, tile_bytes;
+  size_t body_bytes, results_bytes, tile_bytes;
 } reduce_job;
 
 /* Columns so few that an evaluation covers several points of the reduced dims: then no dim is fixed. */
@@ -302,31 +304,22 @@ static void reduce_columns(const reduce_job *job, char *scratch, char *levels, i
   counter_finish(&c, acc);
 }
 
-static void finish_outputs(const reduce_job *job, char *scratch, int64_t first, int64_t n, const char *acc) {
-  const tg_access *out = &job->kernel->out;
-  int64_t none = 0;
-  for (int64_t at = 0; at < n; at += TG_BLOCK)
-    tg_vm_eval_into(job->epilogue, scratch, job->slots, &none, first + at, tg_min(TG_BLOCK, n - at),
-                    acc + (size_t)at * job->itemsize, out->dtype,
-                    (char *)job->slots[out->slot] + (size_t)(first + at) * tg_itemsize(out->dtype));
-}
-
-/* A worker's memory: | body scratch | epilogue scratch | accumulators | levels ... | */
+/* A worker's memory: | body scratch | results scratch | accumulators | levels ... | */
 static tg_status reduce_task(void *context, int64_t task, int worker) {
   const reduce_job *job = context;
-  char *body = tg_workspace_of(&job->scratch, worker), *epilogue = body + job->body_bytes;
-  char *acc = epilogue + job->epilogue_bytes, *levels = acc + job->tile_bytes;
+  char *body = tg_workspace_of(&job->scratch, worker), *results = body + job->body_bytes;
+  char *acc = results + job->results_bytes, *levels = acc + job->tile_bytes;
   int64_t first = task / job->nchunk * job->per_task, chunk = task % job->nchunk;
   int64_t stop = tg_min(first + job->per_task, job->nout);
   int64_t r0 = chunk * job->chunk, r1 = tg_min(r0 + job->chunk, job->nred);
   tg_vm_prepare(job->body, body);
-  tg_vm_prepare(job->epilogue, epilogue);
+  tg_results_prepare(&job->results, results);
   for (int64_t n; first < stop; first += n) {
     n = tg_min(job->tile, stop - first);
     if (job->partial) acc = job->partial + (size_t)(chunk * job->nout + first) * job->itemsize;
     if (job->kernel->reduced_first) reduce_columns(job, body, levels, first, n, r0, r1, acc);
     else reduce_rows(job, body, first, n, r0, r1, acc);
-    if (!job->partial) finish_outputs(job, epilogue, first, n, acc);
+    if (!job->partial) tg_results_write(&job->results, results, first, n, acc);
   }
   return TG_OK;
 }
@@ -334,12 +327,12 @@ static tg_status reduce_task(void *context, int64_t task, int worker) {
 /* Second pass over chunks: partials of a block of outputs are added in pairs, in place. */
 static tg_status combine_task(void *context, int64_t task, int worker) {
   const reduce_job *job = context;
-  char *epilogue = tg_workspace_of(&job->scratch, worker) + job->body_bytes;
+  char *results = tg_workspace_of(&job->scratch, worker) + job->body_bytes;
   int64_t first = task * TG_BLOCK, n = tg_min(TG_BLOCK, job->nout - first);
   char *base = job->partial + (size_t)first * job->itemsize;
   tg_fold_pairs(&job->fold, base, (size_t)job->nout * job->itemsize, job->nchunk, n);
-  tg_vm_prepare(job->epilogue, epilogue);
-  finish_outputs(job, epilogue, first, n, base);
+  tg_results_prepare(&job->results, results);
+  tg_results_write(&job->results, results, first, n, base);
   return TG_OK;
 }
 
@@ -406,7 +399,7 @@ static int fixed_dims(const reduce_job *job) {
 }
 
 static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
-  tg_vm *body = NULL, *epilogue = NULL;
+  tg_vm *body = NULL;
   reduce_job job = {
       .kernel = k, .slots = slots, .fold = tg_fold_of(k->reduce, k->reduced), .nout = tg_product(k->shape, k->nout)};
   size_t partial_bytes = 0;
@@ -414,19 +407,18 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   if (!job.nout) return TG_OK;
   tg_status status = find_runs(&job);
   if (!status) status = tg_vm_compile(&k->body, fixed_dims(&job), &body);
-  if (!status) status = tg_vm_compile(&k->epilogue, 0, &epilogue);
+  if (!status) status = tg_results_init(&job.results, k, slots);
   if (status) goto done;
   job.body = body;
-  job.epilogue = epilogue;
   job.itemsize = tg_itemsize(k->reduced);
   job.fold_products = tgk.sum_products[k->reduced];
   split_reduce(&job, tg_vm_cost(body));
   job.body_bytes = tg_aligned(tg_vm_scratch_size(body));
-  job.epilogue_bytes = tg_aligned(tg_vm_scratch_size(epilogue));
+  job.results_bytes = tg_aligned(tg_results_scratch_size(&job.results));
   job.tile_bytes = tg_aligned((size_t)job.tile * job.itemsize);
   int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
   if ((status = tg_workspace_init(&job.scratch,
-                                  job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1))))
+                                  job.body_bytes + job.results_bytes + job.tile_bytes * (size_t)(levels + 1))))
     goto done;
   if (job.nchunk > 1) {
     partial_bytes = (size_t)(job.nchunk * job.nout) * job.itemsize;
@@ -443,13 +435,13 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   }
   if (!status && job.partial) status = tg_pool_run(combine_task, &job, tg_ceil_div(job.nout, TG_BLOCK));
   if (!status) status = tg_vm_status(body);
-  if (!status) status = tg_vm_status(epilogue);
+  if (!status) status = tg_results_status(&job.results);
 done:
   tg_block_free(job.partial, partial_bytes);
   tg_workspace_free(&job.scratch);
   for (int j = 0; j < job.noperand; j++) tg_walk_clear(&job.starts[j]);
   tg_vm_free(body);
-  tg_vm_free(epilogue);
+  tg_results_clear(&job.results);
   return status;
 }
 

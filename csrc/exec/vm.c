@@ -188,13 +188,16 @@ static void find_rows(tg_vm *vm) {
   }
 }
 
+/* Does a STORE write to consecutive memory, all of it? */
+static bool stores_densely(const step *s) { return s->walk.kind == TG_WALK_DENSE && !s->walk.nbound; }
+
 /* Each value that is kept, or stored densely as it is, gets a home. */
 static void find_homes(tg_vm *vm) {
   for (int i = 0; i < vm->program->ninstr; i++) vm->steps[i].home = -1;
   for (int i = 0; i < vm->program->ninstr; i++) {
     const tg_instr *in = vm->steps[i].instr;
     const step *s = &vm->steps[i];
-    bool dense = in->code == TG_I_STORE && !s->cast && s->walk.kind == TG_WALK_DENSE && !s->walk.streamed;
+    bool dense = in->code == TG_I_STORE && !s->cast && stores_densely(s) && !s->walk.streamed;
     if (in->code != TG_I_KEEP && !dense) continue;
     tg_icode source = (tg_icode)vm->program->instr[in->src[0]].code;
     step *made = &vm->steps[in->src[0]];
@@ -410,7 +413,7 @@ static void *address_of(const step *s, void *const *slots, const tg_program *p, 
 static void store(const tg_vm *vm, const step *s, void *scratch, void *const *slots, const int64_t *fixed,
                   int64_t start, int64_t n, const void *value) {
   void *memory = slots[vm->program->access[s->instr->arg].slot];
-  bool streamed = s->walk.streamed, dense = s->walk.kind == TG_WALK_DENSE && !(streamed && s->cast);
+  bool streamed = s->walk.streamed, dense = stores_densely(s) && !(streamed && s->cast);
   void *to = dense ? tg_walk_address(&s->walk, memory, fixed, start) : reg_at(vm, scratch, vm->spare);
   if (s->cast) {
     s->cast(to, value, (size_t)n);

@@ -1,8 +1,8 @@
 /* Views: references, movement ops, and questions about a view.
  *
  * Every movement op is one idea: each index of the old view is an affine form of the new indices.
- * look_through substitutes these forms into position and bounds, and asks that each of them stay
- * inside the old shape; where that always holds, the canonical form (view_level.c) forgets it again.
+ * tg_level_look_through substitutes these forms into position and bounds, and asks that each of them
+ * stay inside the old shape; where that always holds, the canonical form (view_level.c) forgets it again.
  * Reshape is the exception: it composes (view_compose.c).
  *
  * Callers: graph/node, sched, exec (reading), py (movement ops). */
@@ -46,8 +46,7 @@ tg_status tg_view_contiguous(int ndim, const int64_t *shape, tg_view **out) {
   return TG_OK;
 }
 
-/* Every index i of `index` as itself, for a change of some dimensions. */
-static void identity(int ndim, tg_form *index) {
+void tg_level_identity(int ndim, tg_form *index) {
   for (int j = 0; j < ndim; j++) {
     index[j].offset = 0;
     for (int i = 0; i < ndim; i++) index[j].coef[i] = i == j;
@@ -64,8 +63,7 @@ static bool is_identity(const tg_view *v, int ndim, const int64_t *shape, const 
   return true;
 }
 
-/* The view of `shape` whose element is v[index[0], index[1], ...], invalid where an index leaves v. */
-static tg_status look_through(tg_view *v, int ndim, const int64_t *shape, const tg_form *index, tg_view **out) {
+tg_status tg_level_look_through(tg_view *v, int ndim, const int64_t *shape, const tg_form *index, tg_view **out) {
   char text[TG_SHAPE_TEXT];
   tg_view *level = NULL;
   if (is_identity(v, ndim, shape, index)) return same(v, out);
@@ -146,7 +144,7 @@ tg_status tg_view_expand(tg_view *v, int ndim, const int64_t *shape, tg_view **o
   if (!fits)
     return tg_fail(TG_ERR_VALUE, "cannot expand %s to %s", tg_level_show(from, v->ndim, v->shape),
                    tg_level_show(to, ndim, shape));
-  return look_through(v, ndim, shape, index, out);
+  return tg_level_look_through(v, ndim, shape, index, out);
 }
 
 tg_status tg_view_permute(tg_view *v, int n, const int64_t *order, tg_view **out) {
@@ -169,7 +167,7 @@ tg_status tg_view_permute(tg_view *v, int n, const int64_t *order, tg_view **out
     index[axis].offset = 0;
     for (int k = 0; k < n; k++) index[axis].coef[k] = k == i;
   }
-  return look_through(v, n, shape, index, out);
+  return tg_level_look_through(v, n, shape, index, out);
 }
 
 /* The index i in 0..n that a Python slice's start or stop means. */
@@ -184,14 +182,14 @@ tg_status tg_view_shrink(tg_view *v, int n, const int64_t *start, const int64_t 
   int64_t shape[TG_MAX_DIMS];
   if (n < 0 || n > v->ndim)
     return tg_fail(TG_ERR_INDEX, "cannot shrink %d dimensions of %s", n, tg_level_show(from, v->ndim, v->shape));
-  identity(v->ndim, index);
+  tg_level_identity(v->ndim, index);
   for (int i = 0; i < v->ndim; i++) {
     int64_t first = i < n ? clamp_slice(start[i], v->shape[i]) : 0;
     int64_t last = i < n ? clamp_slice(stop[i], v->shape[i]) : v->shape[i];
     index[i].offset = first;
     shape[i] = last > first ? last - first : 0;
   }
-  return look_through(v, v->ndim, shape, index, out);
+  return tg_level_look_through(v, v->ndim, shape, index, out);
 }
 
 tg_status tg_view_pad(tg_view *v, int n, const int64_t *before, const int64_t *after, tg_view **out) {
@@ -200,7 +198,7 @@ tg_status tg_view_pad(tg_view *v, int n, const int64_t *before, const int64_t *a
   int64_t shape[TG_MAX_DIMS];
   if (n != v->ndim)
     return tg_fail(TG_ERR_VALUE, "cannot pad %s: %d pairs given", tg_level_show(from, v->ndim, v->shape), n);
-  identity(n, index);
+  tg_level_identity(n, index);
   for (int i = 0; i < n; i++) {
     if (before[i] < 0 || after[i] < 0)
       return tg_fail(TG_ERR_VALUE, "cannot pad %s by (%lld, %lld) in dimension %d",
@@ -211,7 +209,7 @@ tg_status tg_view_pad(tg_view *v, int n, const int64_t *before, const int64_t *a
                      i);
     index[i].offset = -before[i];
   }
-  return look_through(v, n, shape, index, out);
+  return tg_level_look_through(v, n, shape, index, out);
 }
 
 tg_status tg_view_stride(tg_view *v, int n, const int64_t *step, tg_view **out) {
@@ -220,7 +218,7 @@ tg_status tg_view_stride(tg_view *v, int n, const int64_t *step, tg_view **out) 
   int64_t shape[TG_MAX_DIMS];
   if (n < 0 || n > v->ndim)
     return tg_fail(TG_ERR_INDEX, "cannot step through %d dimensions of %s", n, tg_level_show(from, v->ndim, v->shape));
-  identity(v->ndim, index);
+  tg_level_identity(v->ndim, index);
   for (int i = 0; i < v->ndim; i++) {
     int64_t s = i < n ? step[i] : 1;
     if (s == 0) return tg_fail(TG_ERR_VALUE, "step 0 in dimension %d of %s", i, tg_level_show(from, v->ndim, v->shape));
@@ -231,92 +229,7 @@ tg_status tg_view_stride(tg_view *v, int n, const int64_t *step, tg_view **out) 
     index[i].offset = s > 0 ? 0 : last;
     index[i].coef[i] = shape[i] == 1 ? 0 : s;
   }
-  return look_through(v, v->ndim, shape, index, out);
-}
-
-/* How many windows fit into a dimension. */
-static int64_t count_windows(int64_t in, int64_t kernel, int64_t stride, int64_t dilation) {
-  int64_t reach;
-  if (__builtin_mul_overflow(dilation, kernel - 1, &reach) || reach >= in) return 0;
-  return (in - reach - 1) / stride + 1;
-}
-
-tg_status tg_view_window(tg_view *v, int n, const int64_t *kernel, const int64_t *stride, const int64_t *dilation,
-                         tg_view **out) {
-  char from[TG_SHAPE_TEXT];
-  tg_form index[TG_MAX_DIMS];
-  int64_t shape[TG_MAX_DIMS];
-  if (n < 0 || n > v->ndim || v->ndim + n > TG_MAX_DIMS)
-    return tg_fail(TG_ERR_VALUE, "cannot window %d dimensions of %s", n, tg_level_show(from, v->ndim, v->shape));
-  int lead = v->ndim - n, ndim = v->ndim + n;
-  identity(ndim, index);
-  for (int i = 0; i < v->ndim; i++) shape[i] = v->shape[i];
-  for (int i = 0; i < n; i++) {
-    if (kernel[i] < 1 || stride[i] < 1 || dilation[i] < 1)
-      return tg_fail(TG_ERR_VALUE, "window of size %lld, stride %lld, dilation %lld over %s", (long long)kernel[i],
-                     (long long)stride[i], (long long)dilation[i], tg_level_show(from, v->ndim, v->shape));
-    int o = lead + i, k = v->ndim + i;
-    shape[o] = count_windows(v->shape[o], kernel[i], stride[i], dilation[i]);
-    shape[k] = kernel[i];
-    index[o].coef[o] = shape[o] > 1 ? stride[i] : 0;
-    index[o].coef[k] = kernel[i] > 1 ? dilation[i] : 0;
-  }
-  return look_through(v, ndim, shape, index, out);
-}
-
-/* Puts stride - 1 zeros behind each element along the n dimensions from `lead` on, if they have several. */
-static tg_status stuff_zeros(tg_view *v, int lead, int n, const int64_t *stride, tg_view **out) {
-  tg_view *split = NULL, *padded = NULL;
-  int64_t shape[TG_MAX_DIMS], joined[TG_MAX_DIMS], before[TG_MAX_DIMS] = {0}, after[TG_MAX_DIMS] = {0};
-  int ndim = 0;
-  for (int i = 0; i < v->ndim; i++) {
-    shape[ndim++] = joined[i] = v->shape[i];
-    if (i < lead || i >= lead + n || v->shape[i] <= 1 || stride[i - lead] == 1) continue;
-    if (ndim == TG_MAX_DIMS)
-      return tg_fail(TG_ERR_VALUE, "more than %d dimensions on the way of a window's adjoint", TG_MAX_DIMS);
-    after[ndim] = stride[i - lead] - 1;
-    shape[ndim++] = 1;
-    joined[i] = -1;
-  }
-  if (ndim == v->ndim) return same(v, out);
-  for (int i = 0; i < v->ndim; i++)
-    if (joined[i] < 0 && __builtin_mul_overflow(v->shape[i], stride[i - lead], &joined[i]))
-      return tg_fail(TG_ERR_VALUE, "a window's stride of %lld is too large", (long long)stride[i - lead]);
-  tg_status status = tg_view_reshape(v, ndim, shape, &split);
-  if (status == TG_OK) status = tg_view_pad(split, ndim, before, after, &padded);
-  if (status == TG_OK) status = tg_view_reshape(padded, v->ndim, joined, out);
-  tg_view_unref(split);
-  tg_view_unref(padded);
-  return status;
-}
-
-tg_status tg_view_window_adjoint(tg_view *v, int n, const int64_t *in, const int64_t *stride, const int64_t *dilation,
-                                 tg_view **out) {
-  char from[TG_SHAPE_TEXT], to[TG_SHAPE_TEXT];
-  tg_form index[TG_MAX_DIMS];
-  int64_t shape[TG_MAX_DIMS];
-  tg_view *stuffed;
-  bool fits = n >= 0 && 2 * (int64_t)n <= v->ndim;
-  int lead = v->ndim - 2 * n;
-  for (int i = 0; fits && i < n; i++) {
-    int64_t kernel = v->shape[lead + n + i];
-    fits = in[i] >= 0 && kernel >= 1 && stride[i] >= 1 && dilation[i] >= 1 &&
-           count_windows(in[i], kernel, stride[i], dilation[i]) == v->shape[lead + i];
-  }
-  if (!fits)
-    return tg_fail(TG_ERR_VALUE, "%s are not the windows of %s", tg_level_show(from, v->ndim, v->shape),
-                   tg_level_show(to, n < 0 ? 0 : n, in));
-  tg_status status = stuff_zeros(v, lead, n, stride, &stuffed);
-  if (status != TG_OK) return status;
-  identity(v->ndim, index);
-  memcpy(shape, v->shape, (size_t)v->ndim * sizeof(int64_t));
-  for (int i = 0; i < n; i++) {
-    shape[lead + i] = in[i];
-    index[lead + i].coef[lead + n + i] = v->shape[lead + n + i] > 1 ? -dilation[i] : 0;
-  }
-  status = look_through(stuffed, v->ndim, shape, index, out);
-  tg_view_unref(stuffed);
-  return status;
+  return tg_level_look_through(v, v->ndim, shape, index, out);
 }
 
 /* ---- questions ---- */

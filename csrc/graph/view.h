@@ -67,21 +67,6 @@ tg_status tg_view_shrink(tg_view *v, int n, const int64_t *start, const int64_t 
 tg_status tg_view_pad(tg_view *v, int n, const int64_t *before, const int64_t *after, tg_view **out) TG_MUST_CHECK;
 /* v[::s0, ::s1, ...]; negative steps start from the end. VALUE for 0, INDEX if n > ndim. */
 tg_status tg_view_stride(tg_view *v, int n, const int64_t *step, tg_view **out) TG_MUST_CHECK;
-/* Sliding windows over the last n dimensions: (*lead, *in) -> (*lead, *out, *kernel) with
- * out = (in - dilation*(kernel-1) - 1) / stride + 1 (0 where the window does not fit), element
- * (o, k) of a dimension being in[stride*o + dilation*k]. VALUE unless kernel, stride, dilation >= 1
- * and n <= ndim. */
-tg_status tg_view_window(tg_view *v, int n, const int64_t *kernel, const int64_t *stride, const int64_t *dilation,
-                         tg_view **out) TG_MUST_CHECK;
-
-/* The adjoint's view of window: v is (*lead, *out, *kernel) as tg_view_window lays it out over a source
- * whose last n dimensions are `in`; the result is (*lead, *in, *kernel), element (i, k) of a
- * dimension being v[(i - dilation*k) / stride, k] where that index is a whole number inside v, and
- * invalid (zero) elsewhere. Summed over the kernel dimensions it is the overlap-add of the
- * windows. One level where stride is 1. VALUE for shapes that do not belong together. */
-tg_status tg_view_window_adjoint(tg_view *v, int n, const int64_t *in, const int64_t *stride, const int64_t *dilation,
-                                 tg_view **out) TG_MUST_CHECK;
-
 /* What one sees looking through `outer` at the elements of `inner` in C order: outer's positions
  * are flat indices into inner's shape. One level per incompatible reshape, as few as can be found. */
 tg_status tg_view_compose(tg_view *outer, tg_view *inner, tg_view **out) TG_MUST_CHECK;

@@ -200,8 +200,9 @@ static bool stays_within(const region *r, const tg_form *form, int64_t n) {
   tg_form rest = *form;
   int64_t low = 0, high = 0, min, max;
   if (!tg_level_range(ndim, rest.coef, rest.offset, &r->box, &min, &max)) return false;
-  for (int b = 0; b < r->view->nbound && !(min >= 0 && max < n); b++) {
-    const tg_bound *bound = &r->view->bound[b];
+  /* twice, as what one bound takes out of the form may be what another one needs gone */
+  for (int b = 0; b < 2 * r->view->nbound && !(min >= 0 && max < n); b++) {
+    const tg_bound *bound = &r->view->bound[b % r->view->nbound];
     for (int i = 0; i < ndim; i++) {
       if (bound->coef[i] == 0 || rest.coef[i] == 0 || r->box.lo[i] == r->box.hi[i]) continue;
       if (rest.coef[i] % bound->coef[i] != 0) continue;

@@ -3,7 +3,8 @@
  * A level under construction is a tg_view with a single reference that nobody else has seen: its
  * arrays are still written, through tg_level_edit. tg_level_canonical ends construction, tg_level_over
  * puts the level over what lies beneath.
- * view_level.c has what is declared here, but for tg_level_over (view_compose.c). Used by view.c, too. */
+ * view_level.c has what is declared here, but for tg_level_over (view_compose.c) and what movement ops are made of
+ * (view.c). Used by windows.c, too. */
 #ifndef TG_GRAPH_VIEW_LEVEL_H
 #define TG_GRAPH_VIEW_LEVEL_H
 
@@ -66,5 +67,12 @@ bool tg_level_narrow(const tg_view *v, tg_box *box);
 /* Puts a finished level over `below` (a view of one or more levels, or NULL), merging with as many
  * levels of it as possible. Takes the caller's reference to `level` in every case. */
 tg_status tg_level_over(tg_view *level, tg_view *below, tg_view **out) TG_MUST_CHECK;
+
+/* Every index i of `index` as itself, for a change of some dimensions. */
+void tg_level_identity(int ndim, tg_form *index);
+
+/* The view of `shape` whose element is v[index[0], index[1], ...], invalid where an index leaves v. */
+tg_status tg_level_look_through(tg_view *v, int ndim, const int64_t *shape, const tg_form *index,
+                                tg_view **out) TG_MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
  * original's do); realizing may put a smaller node in place of the one seen.
  *
  * Owns: a reference on its node and view. Callers: Python, realize.c. */
+#include "graph/windows.h"
 #include "py/engine.h"
 
 #include <stddef.h>
@@ -467,71 +468,14 @@ static PyObject *lazybuffer_window(lazybuffer *b, PyObject *const *args, Py_ssiz
   return wrap_view(b, status, view);
 }
 
-/* Windows that do not overlap lie side by side: (o, k) -> o * stride + k is a mere rearrangement. No affine
- * map leads back from the joined axis, so the values are put in their new order once. */
-static tg_status rearrange_windows(tg_edge from, int n, const int64_t *in, const int64_t *stride, tg_node **node,
-                                   tg_view **view) {
-  const tg_view *v = from.view;
-  int lead = v->ndim - 2 * n;
-  int64_t order[TG_MAX_DIMS], zero[TG_MAX_DIMS] = {0}, gap[TG_MAX_DIMS] = {0}, joined[TG_MAX_DIMS], kept[TG_MAX_DIMS];
-  tg_view *permuted = NULL, *padded = NULL, *flat = NULL, *cut = NULL;
-  tg_node *copy = NULL;
-  tg_status status;
-  for (int i = 0; i < lead; i++) order[i] = i, joined[i] = kept[i] = v->shape[i];
-  for (int i = 0; i < n; i++) {
-    order[lead + 2 * i] = lead + i;
-    order[lead + 2 * i + 1] = lead + n + i;
-    gap[lead + 2 * i + 1] = stride[i] - v->shape[lead + n + i];
-    joined[lead + i] = v->shape[lead + i] * stride[i];
-    kept[lead + i] = in[i] < joined[lead + i] ? in[i] : joined[lead + i];
-  }
-  if ((status = tg_view_permute(from.view, v->ndim, order, &permuted)) ||
-      (status = tg_view_pad(permuted, v->ndim, zero, gap, &padded)) ||
-      (status = tg_node_copy((tg_edge){from.node, padded}, &copy)) ||
-      (status = tg_view_reshape(copy->shape, lead + n, joined, &flat)) ||
-      (status = tg_view_shrink(flat, lead + n, zero, kept, &cut)))
-    goto done;
-  for (int i = 0; i < lead + n; i++) gap[i] = i < lead ? 0 : in[i - lead] - kept[i];
-  if ((status = tg_view_pad(cut, lead + n, zero, gap, view))) goto done;
-  *node = copy;
-  copy = NULL;
-done:
-  tg_view_unref(permuted);
-  tg_view_unref(padded);
-  tg_view_unref(flat);
-  tg_view_unref(cut);
-  tg_node_unref(copy);
-  return status;
-}
-
 static PyObject *lazybuffer_window_adjoint(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
-  int64_t in[TG_MAX_DIMS], stride[TG_MAX_DIMS], dilation[TG_MAX_DIMS], shape[TG_MAX_DIMS];
-  tg_view *view = NULL, *result = NULL;
-  tg_node *node = NULL;
+  int64_t in[TG_MAX_DIMS], stride[TG_MAX_DIMS], dilation[TG_MAX_DIMS];
+  tg_view *view;
+  tg_node *node;
   int n = window_args(args, nargs, "in_shape", in, stride, dilation);
   if (n < 0) return NULL;
-  const tg_view *v = b->view;
-  int lead = v->ndim - 2 * n;
-  tg_status status = tg_view_window_adjoint(b->view, n, in, stride, dilation, &view); /* checks everything */
-  if (status) return engine_raise(status);
-  bool overlap = false;
-  for (int i = 0; i < n; i++) overlap |= dilation[i] != 1 || stride[i] < v->shape[lead + n + i];
-  if (!overlap) {
-    tg_view_unref(view);
-    status = rearrange_windows(edge_of(b), n, in, stride, &node, &result);
-    return status ? engine_raise(status) : wrap(node, result);
-  }
-  uint32_t axes = 0;
-  for (int i = 0; i < n; i++) axes |= 1u << (lead + n + i);
-  for (int i = 0; i < lead + n; i++) shape[i] = view->shape[i];
-  status = tg_node_reduce(TG_OP_REDUCE_SUM, (tg_edge){b->node, view}, axes, &node);
-  tg_view_unref(view);
-  if (status) return engine_raise(status);
-  if ((status = tg_view_reshape(node->shape, lead + n, shape, &result))) {
-    tg_node_unref(node);
-    return engine_raise(status);
-  }
-  return wrap(node, result);
+  tg_status status = tg_node_overlap(edge_of(b), n, in, stride, dilation, &node, &view);
+  return status ? engine_raise(status) : wrap(node, view);
 }
 
 /* ---- the rest of the original's interface ---- */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 #include "sched/builder.h"
 
 /* What was computed already, by item and view. */
@@ -355,13 +356,20 @@ static tg_status orient_reduce(tg_kernel *k) {
   return tg_permute_accesses(k->body.access, k->body.naccess, k->nout + k->nred, order);
 }
 
-/* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense. */
+/* The last out dim of at least `least` points along which one factor varies and the other does not; -1 if none is. */
+static int dense_dim(const tg_kernel *k, int64_t least) {
+  for (int i = k->nout - 1; i >= 0; i--)
+    if (k->shape[i] >= least && tg_view_depends(k->a.view, i) != tg_view_depends(k->b.view, i)) return i;
+  return -1;
+}
+
+/* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense, but for a few
+ * points. */
 static tg_status orient_contraction(tg_kernel *k) {
   int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS];
-  int at = 0, dense = k->nout - 1, ndim = k->nout + k->nred;
-  while (dense > 0 && (k->shape[dense] == 1 || tg_view_depends(k->a.view, dense) == tg_view_depends(k->b.view, dense)))
-    dense--;
-  if (tg_view_depends(k->a.view, dense) && !tg_view_depends(k->b.view, dense)) {
+  int at = 0, dense = dense_dim(k, SHORTEST_ROW), ndim = k->nout + k->nred;
+  if (dense < 0) dense = dense_dim(k, 2);
+  if (dense >= 0 && tg_view_depends(k->a.view, dense)) {
     tg_access swap = k->a;
     k->a = k->b;
     k->b = swap;
@@ -436,12 +444,24 @@ static tg_status lower_exact(tg_builder *b, const group *g, const item *reduce, 
   return lower_reduce(b, g, reduce, true, k->exact);
 }
 
+/* How the out dims of a reduce that is all of a group see its root. */
+static tg_status view_of_root(const tg_builder *b, const group *g, const reduction *r, tg_view **out) {
+  int64_t start[TG_MAX_DIMS] = {0}, stop[TG_MAX_DIMS];
+  tg_view *row;
+  if (!tg_product(r->shape + r->nout, r->nred)) return tg_view_contiguous(r->nout, r->shape, out); /* of nothing */
+  for (int i = 0; i < g->domain->ndim; i++) stop[i] = i < g->nout ? g->domain->shape[i] : 1;
+  tg_status status = tg_view_shrink(b->items[g->root].view, g->domain->ndim, start, stop, &row);
+  if (status) return status;
+  status = tg_view_reshape(row, r->nout, r->shape, out);
+  tg_view_unref(row);
+  return status;
+}
+
 /* A root that is, or is computed from, one reduce and is all that is stored. `exact`: a contraction as a reduce. */
 static tg_status lower_reduce(tg_builder *b, const group *g, const item *reduce, bool exact, tg_kernel *k) {
   const item *it = &b->items[g->root];
   const reduction *r = &b->reductions[reduce->reduction];
   lowering l = {.b = b, .group = it->group, .reduce = reduce->node->mark};
-  tg_view *domain = NULL;
   int32_t value;
   tg_status status;
   k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype};
@@ -452,9 +472,8 @@ static tg_status lower_reduce(tg_builder *b, const group *g, const item *reduce,
   k->reduce = (tg_op)reduce->node->op;
   k->reduced = tg_computed((tg_dtype)reduce->node->dtype);
   if ((status = emit(&l, (tg_instr){.code = TG_I_ACC, .dtype = (uint8_t)k->reduced}, &value))) goto done;
-  if ((status = tg_view_contiguous(k->nout, k->shape, &domain))) goto done;
-  tg_view_ref(k->out.view = domain);
-  if ((status = lower_value(&l, g->root, domain, &value))) goto done;
+  if ((status = view_of_root(b, g, r, &k->out.view))) goto done;
+  if ((status = lower_value(&l, g->root, k->out.view, &value))) goto done;
   if ((status = finish(&l, value, &k->epilogue))) goto done;
   const item_edge *e = &b->edges[reduce->first_edge];
   if (k->kind == TG_KERNEL_CONTRACT) {
@@ -467,7 +486,6 @@ static tg_status lower_reduce(tg_builder *b, const group *g, const item *reduce,
     if (!status) status = orient_reduce(k);
   }
 done:
-  tg_view_unref(domain);
   lowering_clear(&l);
   return status;
 }
