@@ -255,7 +255,8 @@ def channels_and_groups(rng):
 
 def any_windows(rng, ndim):
   """Kernel, stride, dilation and pads of 1 to 3 axes."""
-  return *(rng.integers(1, most + 1, ndim).tolist() for most in (3 if ndim == 3 else 5, 3, 3)), list(map(tuple, rng.integers(0, 3, (ndim, 2)).tolist()))
+  kernel, stride, dilation = (rng.integers(1, most + 1, ndim).tolist() for most in (3 if ndim == 3 else 5, 3, 3))
+  return kernel, stride, dilation, [tuple(p) for p in rng.integers(0, 3, (ndim, 2)).tolist()]
 
 def any_size(rng, kernel, dilation, pads, most):
   return [max(1, d*(k-1) + 1 - sum(p) + int(rng.integers(0, most))) for k, d, p in zip(kernel, dilation, pads)]
