@@ -1,15 +1,17 @@
 # The commands of daily work. Everything runs in the virtual environment .venv, which is made and filled when needed;
 # PYTHON=... chooses another interpreter that has what the last rule here installs.
 # PYTEST=... are arguments for pytest, for example: make test PYTEST='-x -k conv'
+# FUZZ=... are arguments for the fuzzer: make fuzz FUZZ='--seed 5000 --count 100000 --minutes 60 --isa avx2'
 
 PYTHON ?= .venv/bin/python
 PYTEST ?=
+FUZZ ?=
 VENV := $(if $(filter .venv/%,$(PYTHON)),.venv/ready.stamp)
 SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') setup.py
 # For targets that run elsewhere than here.
 RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 
-.PHONY: build debug test test-isa asan ubsan tsan bench lint tidy types size clean
+.PHONY: build debug test test-isa fuzz asan ubsan tsan bench lint tidy types size clean
 
 build: build/release.stamp
 
@@ -28,6 +30,10 @@ test: build
 # Kernels that this machine can't run fall back to the best that it can.
 test-isa: build
 	set -e; for isa in base avx2 avx512; do echo "ISA $$isa"; TEENYGRAD_ISA=$$isa $(PYTHON) -m pytest -q $(PYTEST); done
+
+# Random programs, compared with PyTorch.
+fuzz: build
+	PYTHONPATH=. $(PYTHON) tests/fuzz.py $(FUZZ)
 
 # Sanitizers (gcc, Linux). Each has its own tree under build/, with the package built for it and links to the tests.
 SANITIZER_PYTEST = -q -p no:cacheprovider -m "not slow"

@@ -155,7 +155,7 @@ def measure(name, repeat, threads, folder):
       if i != reference and reference and (wrong := difference(w, running[i], running[reference])):
         rows[i]["wrong"] = f"differs from {IMPLEMENTATIONS[reference]}, {wrong}"
     if not running or any("wrong" in row for row in rows.values()): return rows
-    if rows["ours"].get("growth", 0) > (w.limit or math.inf): rows["ours"]["wrong"] = f"memory grew by more than {w.limit} MiB"
+    if rows["ours"].get("beyond", 0) > (w.limit or math.inf): rows["ours"]["wrong"] = f"takes more than {w.limit} MiB beyond the results"
     rounds = max(3, min(repeat, int(BUDGET / sum(max(rows[i]["seconds"], BATCH) + PAUSE for i in running))))
     times = collections.defaultdict(list)
     for _ in range(rounds):
@@ -176,7 +176,7 @@ def measure(name, repeat, threads, folder):
 def line(name, rows):
   """A line of the table, and one for each reason why a number is missing."""
   def cells(key, width, digits): return "".join(f"{rows.get(i, {}).get(key, math.nan):>{width}.{digits}f}" for i in IMPLEMENTATIONS)
-  text = f"{name:<30}"
+  text = f"{name:<34}"
   for row in (rows.get("torch", {}), rows.get("numpy", {})):
     low, high = row.get("quartiles", (0, 0))
     text += f"{('~' if high - low > 0.2 * row.get('ratio', 0) else '') + format(row.get('ratio', math.nan), '.2f'):>9}"
@@ -197,8 +197,8 @@ def main():
   machine = {"machine": platform.machine(), "system": platform.system(), "python": platform.python_version(), **packages,
              "threads": args.threads, "load": round(os.getloadavg()[0], 2)}
   print(", ".join(f"{k} {v}" for k, v in machine.items()))
-  print(f"{'':<30}{'ours /':>9}{'ours /':>9}{'milliseconds':>30}{'first call: MiB grown':>26}{'beyond the results':>26}")
-  print(f"{'workload':<30}{'PyTorch':>9}{'NumPy':>9}" + "".join(f"{i:>10}" for i in IMPLEMENTATIONS.values())
+  print(f"{'':<34}{'ours /':>9}{'ours /':>9}{'milliseconds':>30}{'first call: MiB grown':>26}{'beyond the results':>26}")
+  print(f"{'workload':<34}{'PyTorch':>9}{'NumPy':>9}" + "".join(f"{i:>10}" for i in IMPLEMENTATIONS.values())
         + ("  " + "".join(f"{i:>8}" for i in IMPLEMENTATIONS.values())) * 2)
   report = {}
   with tempfile.TemporaryDirectory() as folder:
