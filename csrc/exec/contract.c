@@ -38,7 +38,9 @@
 #define IMAGE_BYTES (256 << 10)    /* what is read of an image at once: stays in L2 next to a */
 #define MAX_BLOCK_M 512
 #define MAX_BLOCK_N 2048
-#define SHARED_BYTES (4 << 20) /* a whole packed factor */
+#define SHARED_BYTES (3 << 20) /* of b, packed for all workers */
+#define SHARED_BLOCK_M 128     /* with it: a and the sums stay in L2 */
+#define MIN_SHARED_N 256
 #define PIECE_POINTS (1 << 15) /* elements of it that are packed at once: about 5 us */
 #define CHUNK_K 1024           /* shortest chunk of k */
 #define MAX_CHUNKS 64          /* of all batches together */
@@ -64,12 +66,16 @@ typedef struct worker {
   tg_packer packer;
 } worker;
 
-/* A factor that all workers pack before any multiplies: [batch][k / kc] blocks of all its lanes. */
+/* The factor that many items see the same blocks of: all workers pack some of its blocks as they are for all of k,
+ * then multiply with them. */
 typedef struct shared {
-  char *memory; /* NULL: each worker packs what its items need */
+  const tg_operand *of; /* NULL: each worker packs what its items need */
+  int64_t size;         /* lanes of a block */
+  int64_t per_batch, blocks;
+  int64_t first, count; /* blocks at hand, and how many there is room for */
+  int64_t lanes;        /* packed by a task, in whole panels */
+  char *memory;         /* [count][k / kc][size][kc] */
   size_t bytes;
-  int64_t padded;        /* lanes, in whole units */
-  int64_t lanes, pieces; /* of a piece, in whole panels; pieces in a block */
 } shared;
 
 /* How b's image is read, if `used`. */
@@ -90,14 +96,14 @@ typedef struct job {
   int64_t mblocks, nblocks, items;
   int64_t chunk, nchunk; /* k of a chunk, a multiple of kc */
   tg_operand a, b;
-  shared whole_a, whole_b;
+  shared shared;
   sliding slide;
   int64_t *rows; /* where b's row for each k is: in panels [vectors][kc], in the image [k] */
   tg_results results;
   int64_t pitch;           /* elements between rows of the output, if sums are made where they belong; else 0 */
   char *partial;           /* [nchunk][items][mc][nc] if nchunk > 1 */
   int64_t per_task, bands; /* items a task covers; tasks an item has in the second pass */
-  int64_t pieces_per_task;
+  int64_t first, stop;     /* items at hand */
   size_t at[PARTS + 1];
   worker workers[TG_MAX_THREADS];
 } job;
@@ -197,20 +203,22 @@ static void finish(const job *j, const worker *w, const item *it, int64_t m0, in
   }
 }
 
-/* Where a piece of a shared factor is. */
-static char *shared_place(const job *j, const shared *s, const tg_piece *p) {
-  return s->memory + (size_t)((p->batch * j->k + p->k0) * s->padded + p->lane * p->k) * j->itemsize;
+/* Where a piece of the shared factor is. */
+static char *shared_place(const job *j, const tg_piece *p) {
+  const shared *s = &j->shared;
+  int64_t block = p->batch * s->per_batch + p->lane / s->size, lane = p->lane % s->size;
+  return s->memory + (size_t)(((block - s->first) * j->k + p->k0) * s->size + lane * p->k) * j->itemsize;
 }
 
-/* A packed piece of a factor, if need be in the worker's part `own`. */
-static const char *packed(const job *j, const worker *w, const tg_operand *o, const shared *s, tg_piece piece, int own) {
-  if (s->memory) return shared_place(j, s, &piece);
+/* A packed piece of a factor, unless it is shared in the worker's part `own`. */
+static const char *packed(const job *j, const worker *w, const tg_operand *o, tg_piece piece, int own) {
+  if (j->shared.of == o) return shared_place(j, &piece);
   tg_pack(&w->packer, o, &piece, part(j, w, own));
   return part(j, w, own);
 }
 
 static const char *packed_a(const job *j, const worker *w, const item *it, int64_t k0, int64_t nk) {
-  return packed(j, w, &j->a, &j->whole_a, (tg_piece){it->batch, it->m0, it->m, k0, nk}, PART_A);
+  return packed(j, w, &j->a, (tg_piece){it->batch, it->m0, it->m, k0, nk}, PART_A);
 }
 
 static void run_panels(const job *j, const worker *w, const item *it, int64_t first, int64_t last, char *c,
@@ -220,7 +228,7 @@ static void run_panels(const job *j, const worker *w, const item *it, int64_t fi
   for (int64_t k0 = first; k0 < last; k0 += j->kc) {
     int64_t nk = tg_min(j->kc, last - k0);
     const char *a = packed_a(j, w, it, k0, nk);
-    const char *b = packed(j, w, &j->b, &j->whole_b, (tg_piece){it->batch, it->n0, it->n, k0, nk}, PART_B);
+    const char *b = packed(j, w, &j->b, (tg_piece){it->batch, it->n0, it->n, k0, nk}, PART_B);
     multiply(j, it->m, it->n, k0, nk, a, b, c, pitch, k0 > first);
   }
 }
@@ -242,7 +250,8 @@ static void run_item(const job *j, const worker *w, int64_t index, int64_t chunk
   item it = item_at(j, index);
   int64_t pitch = j->pitch ? j->pitch : block_pitch(j, &it);
   char *c = part(j, w, PART_C);
-  if (j->pitch) c = (char *)tg_results_place(&j->results, (it.batch * j->m + it.m0) * j->n, j->n) + (size_t)it.n0 * j->itemsize;
+  if (j->pitch)
+    c = (char *)tg_results_place(&j->results, (it.batch * j->m + it.m0) * j->n, j->n) + (size_t)it.n0 * j->itemsize;
   else if (j->nchunk > 1) c = j->partial + (size_t)(chunk * j->items + index) * block_bytes(j);
   if (j->slide.used) run_images(j, w, &it, c);
   else run_panels(j, w, &it, chunk * j->chunk, tg_min((chunk + 1) * j->chunk, j->k), c, pitch);
@@ -262,31 +271,19 @@ static tg_status prepare(const job *j, worker *w) {
   return TG_OK;
 }
 
-/* How many pieces a factor is shared in. */
-static int64_t shared_pieces(const job *j, const shared *s) {
-  return s->memory ? j->batch * tg_ceil_div(j->k, j->kc) * s->pieces : 0;
-}
-
-/* Packs piece `index` of a shared factor. */
-static void run_piece(const job *j, const worker *w, const tg_operand *o, const shared *s, int64_t index) {
-  int64_t kblocks = tg_ceil_div(j->k, j->kc), block = index / s->pieces, k0 = block % kblocks * j->kc;
-  int64_t lane = index % s->pieces * s->lanes;
-  tg_piece piece = {block / kblocks, lane, tg_min(s->lanes, o->lanes - lane), k0, tg_min(j->kc, j->k - k0)};
-  tg_pack(&w->packer, o, &piece, shared_place(j, s, &piece));
-}
-
-/* Pieces of a, then of b. */
-static tg_status piece_task(void *context, int64_t task, int index) {
+/* Packs a part of one of the shared factor's blocks. */
+static tg_status pack_task(void *context, int64_t task, int index) {
   job *j = context;
   worker *w = &j->workers[index];
+  const shared *s = &j->shared;
   tg_status status = prepare(j, w);
   if (status) return status;
-  int64_t of_a = shared_pieces(j, &j->whole_a), of_b = shared_pieces(j, &j->whole_b);
-  int64_t stop = tg_min((task + 1) * j->pieces_per_task, of_a + of_b);
-  for (int64_t i = task * j->pieces_per_task; i < stop; i++) {
-    if (i < of_a) run_piece(j, w, &j->a, &j->whole_a, i);
-    else run_piece(j, w, &j->b, &j->whole_b, i - of_a);
-  }
+  int64_t parts = tg_ceil_div(s->size, s->lanes), kblocks = tg_ceil_div(j->k, j->kc);
+  int64_t block = s->first + task / (parts * kblocks), k0 = task / parts % kblocks * j->kc;
+  int64_t lane = block % s->per_batch * s->size + task % parts * s->lanes;
+  int64_t end = tg_min((block % s->per_batch + 1) * s->size, s->of->lanes);
+  tg_piece piece = {block / s->per_batch, lane, tg_min(s->lanes, end - lane), k0, tg_min(j->kc, j->k - k0)};
+  if (piece.lanes > 0) tg_pack(&w->packer, s->of, &piece, shared_place(j, &piece));
   return TG_OK;
 }
 
@@ -295,8 +292,8 @@ static tg_status item_task(void *context, int64_t task, int index) {
   worker *w = &j->workers[index];
   tg_status status = prepare(j, w);
   if (status) return status;
-  int64_t stop = tg_min((task + 1) * j->per_task, j->items * j->nchunk);
-  for (int64_t i = task * j->per_task; i < stop; i++) run_item(j, w, i % j->items, i / j->items);
+  int64_t items = j->stop - j->first, stop = tg_min((task + 1) * j->per_task, items * j->nchunk);
+  for (int64_t i = task * j->per_task; i < stop; i++) run_item(j, w, j->first + i % items, i / items);
   return TG_OK;
 }
 
@@ -317,6 +314,22 @@ static tg_status band_task(void *context, int64_t task, int index) {
   return TG_OK;
 }
 
+/* All items: those that see the same blocks of the shared factor together. */
+static tg_status run_items(job *j) {
+  shared *s = &j->shared;
+  tg_status status = TG_OK;
+  for (; !status && j->stop < j->items; j->first = j->stop, s->first += s->count) {
+    j->stop = j->items;
+    if (s->of) {
+      int64_t count = tg_min(s->count, s->blocks - s->first), parts = tg_ceil_div(s->size, s->lanes);
+      if (!j->slide.used) j->stop = (s->first + count) * j->mblocks;
+      status = tg_pool_run(pack_task, j, count * tg_ceil_div(j->k, j->kc) * parts);
+    }
+    if (!status) status = tg_pool_run(item_task, j, tg_ceil_div((j->stop - j->first) * j->nchunk, j->per_task));
+  }
+  return status;
+}
+
 /* ---- planning ---- */
 
 /* kc and the chunks: by the shape alone. */
@@ -331,24 +344,30 @@ static void plan_sums(job *j) {
 
 /* Items that would keep all workers busy to the end. */
 static double items_wanted(const job *j) {
-  double work = (double)j->batch * (double)j->m * (double)j->n * (double)j->k / (4 * MIN_TASK_WORK);
+  double work = (double)j->batch * (double)j->m * (double)j->n * (double)j->k / (2 * MIN_TASK_WORK);
   double want = tg_pool_size() == 1 ? 1 : tg_pool_size() * 4;
   return want < work ? want : work;
 }
 
-/* mc and nc: as large as the caches like, smaller if the workers would run out of items. */
+/* mc and nc: as large as the caches like, smaller if the workers would run out of items. What of b many items would
+ * pack again is shared, if enough of it fits: then low blocks leave room for their sums in L2. */
 static void plan_blocks(job *j) {
   const tgk_gemm *g = j->gemm;
-  int64_t size = (int64_t)j->itemsize * j->kc;
-  int64_t most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / size), mblocks = tg_ceil_div(j->m, most_m);
-  int64_t rows = tg_min(j->m, most_m);
-  int64_t most_n = tg_min(tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / size), BLOCK_C_BYTES / ((int64_t)j->itemsize * rows));
-  int64_t nblocks = tg_ceil_div(j->n, most_n);
+  int64_t size = (int64_t)j->itemsize, most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / (size * j->kc));
+  int64_t most_n = tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / (size * j->kc)),
+          fitting = SHARED_BYTES / (size * tg_max(j->k, 1));
+  if (tg_ceil_div(j->m, SHARED_BLOCK_M) > tg_pool_size() && tg_min(j->n, MIN_SHARED_N) <= fitting) {
+    j->shared.of = &j->b;
+    most_m = SHARED_BLOCK_M;
+    most_n = tg_min(MAX_BLOCK_N, fitting);
+  }
+  most_n = tg_min(most_n, BLOCK_C_BYTES / (size * tg_min(j->m, most_m)));
+  int64_t mblocks = tg_ceil_div(j->m, most_m), nblocks = tg_ceil_div(j->n, most_n);
   double want = items_wanted(j);
   while ((double)(j->batch * mblocks * nblocks * j->nchunk) < want) {
     /* one more block along n packs a once more, and the other way round */
     bool can_m = mblocks * 2 * j->a.width <= j->m, can_n = nblocks * 2 * j->b.width <= j->n;
-    if (can_m && (!can_n || j->n * mblocks < j->m * nblocks)) mblocks *= 2;
+    if (can_m && (!can_n || j->shared.of || j->n * mblocks < j->m * nblocks)) mblocks *= 2;
     else if (can_n) nblocks *= 2;
     else break;
   }
@@ -413,13 +432,18 @@ static void plan_tasks(job *j) {
   j->bands = tg_min(j->mc, tg_ceil_div(j->mc * j->nc * j->nchunk, 1 << 16));
 }
 
-/* Memory for a factor as a whole, if that is little. */
-static tg_status plan_shared(const job *j, const tg_operand *o, shared *s) {
-  s->padded = tg_round_up(o->lanes, o->unit);
-  if (j->k == 0 || s->padded > SHARED_BYTES / (int64_t)j->itemsize / j->k / j->batch) return TG_OK;
-  s->bytes = (size_t)(j->batch * j->k * s->padded) * j->itemsize;
-  s->lanes = tg_round_up(tg_max(tg_min(o->lanes, PIECE_POINTS / j->kc), 1), o->width);
-  s->pieces = tg_ceil_div(o->lanes, s->lanes);
+/* How much of the shared factor is packed at once: that of b in parts, an equal number of blocks each. */
+static tg_status plan_shared(job *j) {
+  shared *s = &j->shared;
+  if (j->slide.used) *s = (shared){.of = &j->a, .size = j->mc, .per_batch = j->mblocks};
+  else if (s->of) *s = (shared){.of = &j->b, .size = j->nc, .per_batch = j->nblocks};
+  if (!s->of) return TG_OK;
+  size_t block = (size_t)(j->k * s->size) * j->itemsize;
+  s->blocks = s->count = j->batch * s->per_batch;
+  if (!j->slide.used)
+    s->count = tg_ceil_div(s->blocks, tg_ceil_div(s->blocks, tg_max(1, SHARED_BYTES / (int64_t)block)));
+  s->lanes = tg_round_up(tg_max(tg_min(s->of->lanes, PIECE_POINTS / j->kc), 1), s->of->width);
+  s->bytes = (size_t)s->count * block;
   s->memory = tg_block_alloc(s->bytes);
   return s->memory ? TG_OK : tg_fail_memory(s->bytes);
 }
@@ -427,12 +451,11 @@ static tg_status plan_shared(const job *j, const tg_operand *o, shared *s) {
 static void plan_scratch(job *j) {
   const sliding *s = &j->slide;
   int64_t b = s->used ? s->window.planes * s->plane + s->window.spill + j->gemm->lanes : j->nc * j->kc;
-  int64_t lanes_a = tg_max(j->mc, j->whole_a.lanes), lanes_b = tg_max(j->nc, j->whole_b.lanes);
-  int64_t points = tg_max(tg_pack_points(lanes_a, j->kc), s->used ? b : tg_pack_points(lanes_b, j->kc));
+  int64_t points = tg_max(tg_pack_points(j->mc, j->kc), s->used ? b : tg_pack_points(j->nc, j->kc));
   size_t size = j->itemsize;
   size_t bytes[PARTS] = {
-      [PART_A] = j->whole_a.memory ? 0 : (size_t)(j->mc * j->kc) * size,
-      [PART_B] = j->whole_b.memory ? 0 : (size_t)b * size,
+      [PART_A] = j->shared.of == &j->a ? 0 : (size_t)(j->mc * j->kc) * size,
+      [PART_B] = j->shared.of == &j->b ? 0 : (size_t)b * size,
       [PART_C] = j->nchunk > 1 || j->pitch ? 0 : block_bytes(j),
       [PART_DENSE] = s->used ? (size_t)j->nc * size : 0,
       [PART_RAW] = (size_t)points * size,
@@ -497,8 +520,7 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
   plan_tasks(j);
   if ((status = tg_results_init(&j->results, kernel, slots)) || (status = plan_rows(j))) goto done;
   if (j->nchunk == 1 && !j->slide.used) j->pitch = tg_results_pitch(&j->results, j->m, j->n);
-  if ((status = plan_shared(j, &j->a, &j->whole_a))) goto done;
-  if (!j->slide.used && (status = plan_shared(j, &j->b, &j->whole_b))) goto done;
+  if ((status = plan_shared(j))) goto done;
   plan_scratch(j);
   if (j->nchunk > 1) {
     partial_bytes = (size_t)(j->nchunk * j->items) * block_bytes(j);
@@ -507,17 +529,13 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
       goto done;
     }
   }
-  int64_t pieces = shared_pieces(j, &j->whole_a) + shared_pieces(j, &j->whole_b);
-  j->pieces_per_task = 4;
-  status = tg_pool_run(piece_task, j, tg_ceil_div(pieces, j->pieces_per_task));
-  if (!status) status = tg_pool_run(item_task, j, tg_ceil_div(j->items * j->nchunk, j->per_task));
+  status = run_items(j);
   if (!status && j->nchunk > 1) status = tg_pool_run(band_task, j, j->items * j->bands);
   if (!status) status = tg_results_status(&j->results);
 done:
   for (int i = 0; i < tg_pool_size(); i++) tg_block_free(j->workers[i].memory, j->at[PARTS]);
   tg_block_free(j->partial, partial_bytes);
-  tg_block_free(j->whole_a.memory, j->whole_a.bytes);
-  tg_block_free(j->whole_b.memory, j->whole_b.bytes);
+  tg_block_free(j->shared.memory, j->shared.bytes);
   tg_free(j->rows);
   tg_results_clear(&j->results);
   tg_window_close(&j->slide.window);
