@@ -38,7 +38,10 @@
 #define IMAGE_BYTES (256 << 10)    /* what is read of an image at once: stays in L2 next to a */
 #define MAX_BLOCK_M 512
 #define MAX_BLOCK_N 2048
-#define MAX_KEPT 16            /* packed blocks of a that a worker keeps */
+#define SHARED_BYTES (3 << 20) /* of b, packed for all workers */
+#define SHARED_BLOCK_M 128     /* with it: a and the sums stay in L2 */
+#define MIN_SHARED_N 256
+#define PIECE_POINTS (1 << 15) /* elements of it that are packed at once: about 5 us */
 #define CHUNK_K 1024           /* shortest chunk of k */
 #define MAX_CHUNKS 64          /* of all batches together */
 #define MAX_PARTIALS (1 << 19) /* elements: 2 MiB */
@@ -61,8 +64,19 @@ enum {
 typedef struct worker {
   char *memory; /* made by the first task */
   tg_packer packer;
-  tg_piece has_a[MAX_KEPT], has_b; /* what the packed blocks hold */
 } worker;
+
+/* The factor that many items see the same blocks of: all workers pack some of its blocks as they are for all of k,
+ * then multiply with them. */
+typedef struct shared {
+  const tg_operand *of; /* NULL: each worker packs what its items need */
+  int64_t size;         /* lanes of a block */
+  int64_t per_batch, blocks;
+  int64_t first, count; /* blocks at hand, and how many there is room for */
+  int64_t lanes;        /* packed by a task, in whole panels */
+  char *memory;         /* [count][k / kc][size][kc] */
+  size_t bytes;
+} shared;
 
 /* How b's image is read, if `used`. */
 typedef struct sliding {
@@ -81,13 +95,15 @@ typedef struct job {
   int64_t mc, nc, kc;     /* of a block, in whole tiles */
   int64_t mblocks, nblocks, items;
   int64_t chunk, nchunk; /* k of a chunk, a multiple of kc */
-  int64_t kept;          /* packed blocks of a that a worker has room for */
   tg_operand a, b;
+  shared shared;
   sliding slide;
   int64_t *rows; /* where b's row for each k is: in panels [vectors][kc], in the image [k] */
   tg_results results;
+  int64_t pitch;           /* elements between rows of the output, if sums are made where they belong; else 0 */
   char *partial;           /* [nchunk][items][mc][nc] if nchunk > 1 */
   int64_t per_task, bands; /* items a task covers; tasks an item has in the second pass */
+  int64_t first, stop;     /* items at hand */
   size_t at[PARTS + 1];
   worker workers[TG_MAX_THREADS];
 } job;
@@ -125,18 +141,40 @@ static item item_at(const job *j, int64_t index) {
 /* Bytes of a block of sums. */
 static size_t block_bytes(const job *j) { return (size_t)(j->mc * j->nc) * j->itemsize; }
 
-/* A packed block of a times `columns` of b, into or onto c. */
-static void multiply(const job *j, int64_t m, int64_t columns, int64_t k0, int64_t nk, const char *a, const char *b,
-                     char *c, bool accumulate) {
+/* Elements between its rows. */
+static int64_t block_pitch(const job *j, const item *it) { return j->slide.used ? j->nc : it->n; }
+
+/* One tile; at an edge of c, through memory of its own. */
+static void multiply_tile(const job *j, int64_t nk, const char *a, const char *b, const int64_t *rows, int64_t vectors,
+                          int64_t m, int64_t n, char *c, int64_t pitch, bool accumulate) {
   const tgk_gemm *g = j->gemm;
-  int64_t width = j->b.width, padded = tg_round_up(columns, g->lanes);
-  for (int64_t n = 0; n < padded; n += width) {
-    int64_t vectors = tg_min(width, padded - n) / g->lanes - 1;
-    const int64_t *rows = j->rows + (j->slide.used ? k0 : vectors * j->kc);
-    const char *column = b + (size_t)(n * (j->slide.used ? 1 : nk)) * j->itemsize;
+  const int64_t width = vectors * g->lanes;
+  if (m >= g->mr && n >= width) {
+    g->run[vectors - 1](nk, a, b, rows, c, pitch, accumulate);
+    return;
+  }
+  _Alignas(TG_ALIGN) char tile[TGK_GEMM_TILE_BYTES];
+  g->run[vectors - 1](nk, a, b, rows, tile, width, false);
+  for (int64_t i = 0; i < tg_min(m, g->mr); i++) {
+    char *to = c + (size_t)(i * pitch) * j->itemsize, *sums = tile + (size_t)(i * width) * j->itemsize;
+    size_t count = (size_t)tg_min(n, width);
+    if (accumulate) tgk.binary[TG_OP_ADD][j->kernel->reduced](to, sums, to, count);
+    else memcpy(to, sums, count * j->itemsize);
+  }
+}
+
+/* A packed block of a times n columns of b, into or onto c. */
+static void multiply(const job *j, int64_t m, int64_t n, int64_t k0, int64_t nk, const char *a, const char *b, char *c,
+                     int64_t pitch, bool accumulate) {
+  const tgk_gemm *g = j->gemm;
+  const int64_t width = j->b.width;
+  for (int64_t column = 0; column < n; column += width) {
+    int64_t vectors = tg_ceil_div(tg_min(width, n - column), g->lanes);
+    const int64_t *rows = j->rows + (j->slide.used ? k0 : (vectors - 1) * j->kc);
+    const char *panel = b + (size_t)(column * (j->slide.used ? 1 : nk)) * j->itemsize;
     for (int64_t i = 0; i < m; i += g->mr)
-      g->run[vectors](nk, a + (size_t)(i * nk) * j->itemsize, column, rows, c + (size_t)(i * j->nc + n) * j->itemsize,
-                      j->nc, accumulate);
+      multiply_tile(j, nk, a + (size_t)(i * nk) * j->itemsize, panel, rows, vectors, m - i, n - column,
+                    c + (size_t)(i * pitch + column) * j->itemsize, pitch, accumulate);
   }
 }
 
@@ -153,47 +191,49 @@ static void finish_images(const job *j, const worker *w, const item *it, int64_t
   if (to > dense) tg_results_write(&j->results, part(j, w, PART_RESULTS), start, it->n, dense);
 }
 
-/* Rows [m0, m0 + m) of an item's sums, at c, become results. Clobbers c. */
-static void finish(const job *j, const worker *w, const item *it, int64_t m0, int64_t m, char *c) {
-  size_t row = (size_t)j->nc * j->itemsize, used = (size_t)it->n * j->itemsize;
-  int64_t lines = m, length = it->n;
-  if (length == j->n && !j->slide.used) { /* whole rows follow each other in out: one long line */
-    for (int64_t i = 1; i < m && used < row; i++) memmove(c + (size_t)i * used, c + (size_t)i * row, used);
-    length *= m;
-    lines = 1;
-  }
+/* Rows [m0, m0 + m) of an item's sums, at c, become results. */
+static void finish(const job *j, const worker *w, const item *it, int64_t m0, int64_t m, const char *c) {
+  bool joined = it->n == j->n && !j->slide.used; /* whole rows follow each other in out: one long line */
+  int64_t lines = joined ? 1 : m, length = joined ? m * it->n : it->n, pitch = block_pitch(j, it);
   for (int64_t i = 0; i < lines; i++) {
-    const char *sums = c + (size_t)i * row;
+    const char *sums = c + (size_t)(i * pitch) * j->itemsize;
     int64_t start = (it->batch * j->m + it->m0 + m0 + i) * j->n + it->n0;
     if (j->slide.used) finish_images(j, w, it, start, sums);
     else tg_results_write(&j->results, part(j, w, PART_RESULTS), start, length, sums);
   }
 }
 
-/* The packed piece of an operand in `to`, unless it is what *has says is there. */
-static char *packed(worker *w, const tg_operand *o, tg_piece piece, tg_piece *has, char *to) {
-  if (memcmp(has, &piece, sizeof piece)) tg_pack(&w->packer, o, &piece, to);
-  *has = piece;
-  return to;
+/* Where a piece of the shared factor is. */
+static char *shared_place(const job *j, const tg_piece *p) {
+  const shared *s = &j->shared;
+  int64_t block = p->batch * s->per_batch + p->lane / s->size, lane = p->lane % s->size;
+  return s->memory + (size_t)(((block - s->first) * j->k + p->k0) * s->size + lane * p->k) * j->itemsize;
 }
 
-static char *packed_a(const job *j, worker *w, const item *it, int64_t k0, int64_t nk) {
-  int64_t place = k0 / j->kc % j->kept;
-  char *to = part(j, w, PART_A) + (size_t)(place * j->mc * j->kc) * j->itemsize;
-  return packed(w, &j->a, (tg_piece){it->batch, it->m0, it->m, k0, nk}, &w->has_a[place], to);
+/* A packed piece of a factor, unless it is shared in the worker's part `own`. */
+static const char *packed(const job *j, const worker *w, const tg_operand *o, tg_piece piece, int own) {
+  if (j->shared.of == o) return shared_place(j, &piece);
+  tg_pack(&w->packer, o, &piece, part(j, w, own));
+  return part(j, w, own);
 }
 
-static void run_panels(const job *j, worker *w, const item *it, int64_t first, int64_t last, char *c) {
-  if (first == last) memset(c, 0, block_bytes(j));
+static const char *packed_a(const job *j, const worker *w, const item *it, int64_t k0, int64_t nk) {
+  return packed(j, w, &j->a, (tg_piece){it->batch, it->m0, it->m, k0, nk}, PART_A);
+}
+
+static void run_panels(const job *j, const worker *w, const item *it, int64_t first, int64_t last, char *c,
+                       int64_t pitch) {
+  for (int64_t i = 0; first == last && i < it->m; i++)
+    memset(c + (size_t)(i * pitch) * j->itemsize, 0, (size_t)it->n * j->itemsize);
   for (int64_t k0 = first; k0 < last; k0 += j->kc) {
     int64_t nk = tg_min(j->kc, last - k0);
-    tg_piece piece = {it->batch, it->n0, it->n, k0, nk};
-    const char *a = packed_a(j, w, it, k0, nk), *b = packed(w, &j->b, piece, &w->has_b, part(j, w, PART_B));
-    multiply(j, it->m, it->n, k0, nk, a, b, c, k0 > first);
+    const char *a = packed_a(j, w, it, k0, nk);
+    const char *b = packed(j, w, &j->b, (tg_piece){it->batch, it->n0, it->n, k0, nk}, PART_B);
+    multiply(j, it->m, it->n, k0, nk, a, b, c, pitch, k0 > first);
   }
 }
 
-static void run_images(const job *j, worker *w, const item *it, char *c) {
+static void run_images(const job *j, const worker *w, const item *it, char *c) {
   const sliding *s = &j->slide;
   char *image = part(j, w, PART_B);
   int64_t columns = tg_window_length(&s->window, it->rows), first = it->batch * s->window.outer[1].size + it->image;
@@ -201,18 +241,21 @@ static void run_images(const job *j, worker *w, const item *it, char *c) {
     tg_window_read(&s->window, first + i, 1, it->row, it->rows, s->plane, part(j, w, PART_RAW), image);
     for (int64_t k0 = 0; k0 < j->k; k0 += j->kc) {
       int64_t nk = tg_min(j->kc, j->k - k0);
-      multiply(j, it->m, columns, k0, nk, packed_a(j, w, it, k0, nk), image, c, k0 > 0);
+      multiply(j, it->m, columns, k0, nk, packed_a(j, w, it, k0, nk), image, c, j->nc, k0 > 0);
     }
   }
 }
 
-static void run_item(const job *j, worker *w, int64_t index, int64_t chunk) {
+static void run_item(const job *j, const worker *w, int64_t index, int64_t chunk) {
   item it = item_at(j, index);
+  int64_t pitch = j->pitch ? j->pitch : block_pitch(j, &it);
   char *c = part(j, w, PART_C);
-  if (j->nchunk > 1) c = j->partial + (size_t)(chunk * j->items + index) * block_bytes(j);
+  if (j->pitch)
+    c = (char *)tg_results_place(&j->results, (it.batch * j->m + it.m0) * j->n, j->n) + (size_t)it.n0 * j->itemsize;
+  else if (j->nchunk > 1) c = j->partial + (size_t)(chunk * j->items + index) * block_bytes(j);
   if (j->slide.used) run_images(j, w, &it, c);
-  else run_panels(j, w, &it, chunk * j->chunk, tg_min((chunk + 1) * j->chunk, j->k), c);
-  if (j->nchunk == 1) finish(j, w, &it, 0, it.m, c);
+  else run_panels(j, w, &it, chunk * j->chunk, tg_min((chunk + 1) * j->chunk, j->k), c, pitch);
+  if (!j->pitch && j->nchunk == 1) finish(j, w, &it, 0, it.m, c);
 }
 
 /* Gives the worker its memory, once. */
@@ -228,13 +271,29 @@ static tg_status prepare(const job *j, worker *w) {
   return TG_OK;
 }
 
+/* Packs a part of one of the shared factor's blocks. */
+static tg_status pack_task(void *context, int64_t task, int index) {
+  job *j = context;
+  worker *w = &j->workers[index];
+  const shared *s = &j->shared;
+  tg_status status = prepare(j, w);
+  if (status) return status;
+  int64_t parts = tg_ceil_div(s->size, s->lanes), kblocks = tg_ceil_div(j->k, j->kc);
+  int64_t block = s->first + task / (parts * kblocks), k0 = task / parts % kblocks * j->kc;
+  int64_t lane = block % s->per_batch * s->size + task % parts * s->lanes;
+  int64_t end = tg_min((block % s->per_batch + 1) * s->size, s->of->lanes);
+  tg_piece piece = {block / s->per_batch, lane, tg_min(s->lanes, end - lane), k0, tg_min(j->kc, j->k - k0)};
+  if (piece.lanes > 0) tg_pack(&w->packer, s->of, &piece, shared_place(j, &piece));
+  return TG_OK;
+}
+
 static tg_status item_task(void *context, int64_t task, int index) {
   job *j = context;
   worker *w = &j->workers[index];
   tg_status status = prepare(j, w);
   if (status) return status;
-  int64_t stop = tg_min((task + 1) * j->per_task, j->items * j->nchunk);
-  for (int64_t i = task * j->per_task; i < stop; i++) run_item(j, w, i % j->items, i / j->items);
+  int64_t items = j->stop - j->first, stop = tg_min((task + 1) * j->per_task, items * j->nchunk);
+  for (int64_t i = task * j->per_task; i < stop; i++) run_item(j, w, j->first + i % items, i / items);
   return TG_OK;
 }
 
@@ -247,12 +306,28 @@ static tg_status band_task(void *context, int64_t task, int index) {
   item it = item_at(j, task / j->bands);
   int64_t rows = tg_ceil_div(it.m, j->bands), m0 = task % j->bands * rows, m = tg_min(rows, it.m - m0);
   if (m <= 0) return TG_OK;
-  char *sums = j->partial + (size_t)(task / j->bands) * block_bytes(j) + (size_t)(m0 * j->nc) * j->itemsize;
+  char *sums = j->partial + (size_t)(task / j->bands) * block_bytes(j) + (size_t)(m0 * it.n) * j->itemsize;
   for (int64_t chunk = 1; chunk < j->nchunk; chunk++)
     tgk.binary[TG_OP_ADD][j->kernel->reduced](sums, sums, sums + (size_t)(chunk * j->items) * block_bytes(j),
-                                              (size_t)(m * j->nc));
+                                              (size_t)(m * it.n));
   finish(j, w, &it, m0, m, sums);
   return TG_OK;
+}
+
+/* All items: those that see the same blocks of the shared factor together. */
+static tg_status run_items(job *j) {
+  shared *s = &j->shared;
+  tg_status status = TG_OK;
+  for (; !status && j->stop < j->items; j->first = j->stop, s->first += s->count) {
+    j->stop = j->items;
+    if (s->of) {
+      int64_t count = tg_min(s->count, s->blocks - s->first), parts = tg_ceil_div(s->size, s->lanes);
+      if (!j->slide.used) j->stop = (s->first + count) * j->mblocks;
+      status = tg_pool_run(pack_task, j, count * tg_ceil_div(j->k, j->kc) * parts);
+    }
+    if (!status) status = tg_pool_run(item_task, j, tg_ceil_div((j->stop - j->first) * j->nchunk, j->per_task));
+  }
+  return status;
 }
 
 /* ---- planning ---- */
@@ -269,29 +344,35 @@ static void plan_sums(job *j) {
 
 /* Items that would keep all workers busy to the end. */
 static double items_wanted(const job *j) {
-  double work = (double)j->batch * (double)j->m * (double)j->n * (double)j->k / (4 * MIN_TASK_WORK);
+  double work = (double)j->batch * (double)j->m * (double)j->n * (double)j->k / (2 * MIN_TASK_WORK);
   double want = tg_pool_size() == 1 ? 1 : tg_pool_size() * 4;
   return want < work ? want : work;
 }
 
-/* mc and nc: as large as the caches like, smaller if the workers would run out of items. */
+/* mc and nc: as large as the caches like, smaller if the workers would run out of items. What of b many items would
+ * pack again is shared, if enough of it fits: then low blocks leave room for their sums in L2. */
 static void plan_blocks(job *j) {
   const tgk_gemm *g = j->gemm;
-  int64_t size = (int64_t)j->itemsize * j->kc;
-  int64_t most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / size), mblocks = tg_ceil_div(j->m, most_m);
-  int64_t rows = tg_min(j->m, most_m);
-  int64_t most_n = tg_min(tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / size), BLOCK_C_BYTES / ((int64_t)j->itemsize * rows));
-  int64_t nblocks = tg_ceil_div(j->n, most_n);
+  int64_t size = (int64_t)j->itemsize, most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / (size * j->kc));
+  int64_t most_n = tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / (size * j->kc)),
+          fitting = SHARED_BYTES / (size * tg_max(j->k, 1));
+  if (tg_ceil_div(j->m, SHARED_BLOCK_M) > tg_pool_size() && tg_min(j->n, MIN_SHARED_N) <= fitting) {
+    j->shared.of = &j->b;
+    most_m = SHARED_BLOCK_M;
+    most_n = tg_min(MAX_BLOCK_N, fitting);
+  }
+  most_n = tg_min(most_n, BLOCK_C_BYTES / (size * tg_min(j->m, most_m)));
+  int64_t mblocks = tg_ceil_div(j->m, most_m), nblocks = tg_ceil_div(j->n, most_n);
   double want = items_wanted(j);
   while ((double)(j->batch * mblocks * nblocks * j->nchunk) < want) {
     /* one more block along n packs a once more, and the other way round */
     bool can_m = mblocks * 2 * j->a.width <= j->m, can_n = nblocks * 2 * j->b.width <= j->n;
-    if (can_m && (!can_n || j->n * mblocks < j->m * nblocks)) mblocks *= 2;
+    if (can_m && (!can_n || j->shared.of || j->n * mblocks < j->m * nblocks)) mblocks *= 2;
     else if (can_n) nblocks *= 2;
     else break;
   }
   j->mc = tg_round_up(tg_ceil_div(j->m, mblocks), g->mr);
-  j->nc = tg_round_up(tg_ceil_div(j->n, nblocks), g->lanes);
+  j->nc = tg_round_up(tg_ceil_div(j->n, nblocks), nblocks > 1 ? j->b.width : g->lanes);
   j->mblocks = tg_ceil_div(j->m, j->mc);
   j->nblocks = tg_ceil_div(j->n, j->nc);
 }
@@ -344,13 +425,27 @@ static void plan_slide(job *j, const tg_access *b, tg_dims batch, tg_dims n, tg_
 
 static void plan_tasks(job *j) {
   j->items = j->batch * j->mblocks * j->nblocks;
-  j->kept = tg_min(tg_ceil_div(tg_max(j->k, 1), j->kc), BLOCK_AB_BYTES / ((int64_t)j->itemsize * j->mc * j->kc));
-  j->kept = tg_max(1, tg_min(j->kept, MAX_KEPT));
   /* a task is several items if they are small: multiplying, packing and finishing all count */
   double mc = (double)j->mc, nc = (double)j->nc;
   double item_work = (mc * nc + 16 * (mc + nc)) * (double)tg_min(j->k, j->chunk) + 16 * mc * nc;
   j->per_task = tg_max(1, (int64_t)(MIN_TASK_WORK / item_work));
   j->bands = tg_min(j->mc, tg_ceil_div(j->mc * j->nc * j->nchunk, 1 << 16));
+}
+
+/* How much of the shared factor is packed at once: that of b in parts, an equal number of blocks each. */
+static tg_status plan_shared(job *j) {
+  shared *s = &j->shared;
+  if (j->slide.used) *s = (shared){.of = &j->a, .size = j->mc, .per_batch = j->mblocks};
+  else if (s->of) *s = (shared){.of = &j->b, .size = j->nc, .per_batch = j->nblocks};
+  if (!s->of) return TG_OK;
+  size_t block = (size_t)(j->k * s->size) * j->itemsize;
+  s->blocks = s->count = j->batch * s->per_batch;
+  if (!j->slide.used)
+    s->count = tg_ceil_div(s->blocks, tg_ceil_div(s->blocks, tg_max(1, SHARED_BYTES / (int64_t)block)));
+  s->lanes = tg_round_up(tg_max(tg_min(s->of->lanes, PIECE_POINTS / j->kc), 1), s->of->width);
+  s->bytes = (size_t)s->count * block;
+  s->memory = tg_block_alloc(s->bytes);
+  return s->memory ? TG_OK : tg_fail_memory(s->bytes);
 }
 
 static void plan_scratch(job *j) {
@@ -359,9 +454,9 @@ static void plan_scratch(job *j) {
   int64_t points = tg_max(tg_pack_points(j->mc, j->kc), s->used ? b : tg_pack_points(j->nc, j->kc));
   size_t size = j->itemsize;
   size_t bytes[PARTS] = {
-      [PART_A] = (size_t)(j->kept * j->mc * j->kc) * size,
-      [PART_B] = (size_t)b * size,
-      [PART_C] = j->nchunk == 1 ? block_bytes(j) : 0,
+      [PART_A] = j->shared.of == &j->a ? 0 : (size_t)(j->mc * j->kc) * size,
+      [PART_B] = j->shared.of == &j->b ? 0 : (size_t)b * size,
+      [PART_C] = j->nchunk > 1 || j->pitch ? 0 : block_bytes(j),
       [PART_DENSE] = s->used ? (size_t)j->nc * size : 0,
       [PART_RAW] = (size_t)points * size,
       [PART_CONVERTED] = j->a.cast || j->b.cast ? (size_t)points * size : 0,
@@ -424,6 +519,8 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
   }
   plan_tasks(j);
   if ((status = tg_results_init(&j->results, kernel, slots)) || (status = plan_rows(j))) goto done;
+  if (j->nchunk == 1 && !j->slide.used) j->pitch = tg_results_pitch(&j->results, j->m, j->n);
+  if ((status = plan_shared(j))) goto done;
   plan_scratch(j);
   if (j->nchunk > 1) {
     partial_bytes = (size_t)(j->nchunk * j->items) * block_bytes(j);
@@ -432,12 +529,13 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
       goto done;
     }
   }
-  status = tg_pool_run(item_task, j, tg_ceil_div(j->items * j->nchunk, j->per_task));
+  status = run_items(j);
   if (!status && j->nchunk > 1) status = tg_pool_run(band_task, j, j->items * j->bands);
   if (!status) status = tg_results_status(&j->results);
 done:
   for (int i = 0; i < tg_pool_size(); i++) tg_block_free(j->workers[i].memory, j->at[PARTS]);
   tg_block_free(j->partial, partial_bytes);
+  tg_block_free(j->shared.memory, j->shared.bytes);
   tg_free(j->rows);
   tg_results_clear(&j->results);
   tg_window_close(&j->slide.window);

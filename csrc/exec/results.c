@@ -57,4 +57,12 @@ void *tg_results_place(const tg_results *r, int64_t start, int64_t n) {
   return (char *)r->slots[r->kernel->out.slot] + ((size_t)position << w->log2_itemsize);
 }
 
+int64_t tg_results_pitch(const tg_results *r, int64_t rows, int64_t n) {
+  const tg_walk *w = &r->out;
+  int inner = w->nswept - 1;
+  if (r->epilogue || w->stride[inner] != 1) return 0;
+  if (w->shape[inner] % (rows * n) == 0) return n;
+  return inner > 0 && w->shape[inner] == n && w->shape[inner - 1] % rows == 0 ? w->stride[inner - 1] : 0;
+}
+
 tg_status tg_results_status(const tg_results *r) { return r->epilogue ? tg_vm_status(r->epilogue) : TG_OK; }

@@ -66,6 +66,7 @@ typedef void (*tgk_dot_fn)(const tgk_dot_layout *l, const void *a, const void *b
 typedef void (*tgk_interleave_fn)(void *to, int64_t width, const void *const *rows, int count, int64_t n);
 
 #define TGK_GEMM_VECTORS 3
+#define TGK_GEMM_TILE_BYTES (8 * TGK_GEMM_VECTORS * 64) /* the largest tile */
 
 typedef struct tgk_gemm {
   tgk_gemm_fn run[TGK_GEMM_VECTORS]; /* run[v]: a tile of mr rows by nr = (v + 1) * lanes columns */
