@@ -45,10 +45,15 @@ void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t
   }
 }
 
+/* Are the sums the results, all of them stored, in runs? */
+static bool has_places(const tg_results *r) {
+  return !r->epilogue && !r->out.nvarying && r->out.stride[r->out.nswept - 1] == 1;
+}
+
 void *tg_results_place(const tg_results *r, int64_t start, int64_t n) {
   const tg_walk *w = &r->out;
   int inner = w->nswept - 1;
-  if (r->epilogue || w->nvarying || w->stride[inner] != 1 || w->shape[inner] % n || start % n) return NULL;
+  if (!has_places(r) || w->shape[inner] % n || start % n) return NULL;
   int64_t position = w->view->offset;
   for (int i = inner; i >= 0; i--) {
     position += start % w->shape[i] * w->stride[i];
@@ -60,7 +65,7 @@ void *tg_results_place(const tg_results *r, int64_t start, int64_t n) {
 int64_t tg_results_pitch(const tg_results *r, int64_t rows, int64_t n) {
   const tg_walk *w = &r->out;
   int inner = w->nswept - 1;
-  if (r->epilogue || w->stride[inner] != 1) return 0;
+  if (!has_places(r)) return 0;
   if (w->shape[inner] % (rows * n) == 0) return n;
   return inner > 0 && w->shape[inner] == n && w->shape[inner - 1] % rows == 0 ? w->stride[inner - 1] : 0;
 }

@@ -28,8 +28,8 @@ void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t
  * Alike for ranges that are multiples of n apart. */
 void *tg_results_place(const tg_results *r, int64_t start, int64_t n);
 
-/* Elements from one place to the next if tg_results_place knows those of n outputs and, in each `rows` of them, they are
- * equally far apart; else 0. */
+/* Elements from one place to the next if tg_results_place knows those of n outputs and, in each `rows` of them, they
+ * are equally far apart; else 0. */
 int64_t tg_results_pitch(const tg_results *r, int64_t rows, int64_t n);
 
 /* When all workers are done: as tg_vm_status. */
