@@ -593,10 +593,10 @@ class Tensor:
     if cout % groups: raise ValueError(f"{cout} output channels in {groups} groups")
     if isinstance(padding, int): padding = [padding] * (2 * n)
     elif len(padding) == n: padding = [p for p in reversed(padding) for _ in range(2)]
-    x = (self.pad2d(padding) if any(padding) else self)._pool(K, stride, dilation)
-    out = x.shape[2:2 + n]
-    if 0 in out: raise ValueError(f"windows {K} with dilation {dilation} are larger than the input {self.shape} padded by {padding}")
-    x = mlops.Permute.apply(x.reshape(N, groups, 1, cin, *out, *K), order=(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n)))
+    x = self.pad2d(padding) if any(padding) else self
+    x = x.reshape(N, groups, 1, cin, *x.shape[2:])._pool(K, stride, dilation)
+    if 0 in (out := x.shape[4:4 + n]): raise ValueError(f"windows {K} with dilation {dilation} are larger than the input {self.shape} padded by {padding}")
+    x = mlops.Permute.apply(x, order=(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n)))
     w = weight.reshape(1, groups, cout // groups, *(1,) * n, cin, *K)
     return (x * w)._reduce(mlops.Sum, tuple(range(-n - 1, 0)), False).reshape(N, cout, *out)._add_channels(bias)
   def conv_transpose2d(self, weight: Tensor, bias: Optional[Tensor] = None, groups=1, stride=1, dilation=1, padding=0, output_padding=0) -> Tensor:
@@ -608,9 +608,9 @@ class Tensor:
     stride, dilation, padding, output_padding = (tuple(make_pair(p, n)) for p in (stride, dilation, padding, output_padding))
     x = self.reshape(self.shape[0], groups, self.shape[1] // groups, 1, *self.shape[2:], *(1,) * n)
     w = weight.reshape(1, groups, weight.shape[0] // groups, weight.shape[1], *(1,) * n, *K)
-    x = (x * w)._reduce(mlops.Sum, 2, False).reshape(self.shape[0], groups * weight.shape[1], *self.shape[2:], *K)
     size = tuple((i - 1) * s + d * (k - 1) + 1 for i, s, d, k in zip(self.shape[2:], stride, dilation, K))
-    x = mlops.Overlap.apply(x, size=size, stride=stride, dilation=dilation)
+    x = mlops.Overlap.apply((x * w)._reduce(mlops.Sum, 2, False), size=size, stride=stride, dilation=dilation)
+    x = x.reshape(self.shape[0], groups * weight.shape[1], *size)
     return x.pad2d([e for p, o in zip(padding[::-1], output_padding[::-1]) for e in (-p, o - p)])._add_channels(bias)
   def _add_channels(self, bias: Optional[Tensor]) -> Tensor:
     """Plus bias (C,) along axis 1. AssertionError for another length."""

@@ -173,11 +173,17 @@ class TestContraction:
 
   def test_grouped_convolution(self): assert kinds(tensor(2, 6, 16, 16).conv2d(tensor(4, 3, 3, 3), groups=2)) == ["CONTRACT"]
 
-  def test_gradients_of_a_convolution_are_contractions(self):
-    x, w = tensor(2, 6, 16, 16, requires_grad=True), tensor(4, 6, 3, 3, requires_grad=True)
-    incoming = tensor(2, 4, 14, 14)
-    (x.conv2d(w) * incoming).sum().backward()
-    assert kinds(x.grad) == ["MAP", "CONTRACT"] and kinds(w.grad) == ["MAP", "CONTRACT"]  # MAP: 1 * incoming
+  @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2}, {"stride": 3, "padding": (2, 1)}, {"dilation": 2}, {"groups": 2}])
+  def test_gradients_of_a_convolution_are_contractions(self, options):
+    x, w = tensor(2, 6, 17, 16, requires_grad=True), tensor(4, 6 // options.get("groups", 1), 3, 3, requires_grad=True)
+    out = x.conv2d(w, **options)
+    (out * tensor(*out.shape)).sum().backward()
+    assert kinds(x.grad) == ["CONTRACT"] and kinds(w.grad) == ["CONTRACT"]
+
+  @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2}, {"stride": 2, "padding": 1, "output_padding": 1}, {"groups": 2}])
+  def test_transposed_convolution_is_one_kernel(self, options):
+    x, w = tensor(2, 6, 16, 16), tensor(6, 4, 3, 3)
+    assert kinds(x.conv_transpose2d(w, **options)) == ["CONTRACT"]
 
   def test_whatever_order_builds_it(self):
     a, b = tensor(20, 30), tensor(30, 40)

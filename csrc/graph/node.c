@@ -145,6 +145,24 @@ static bool same_shape(const tg_view *a, const tg_view *b) {
   return true;
 }
 
+/* Is every element of the edge this constant? */
+static bool is_const(const tg_edge *e, int number) {
+  if (e->node->kind != TG_NODE_CONST) return false;
+  for (const tg_view *v = e->view; v; v = v->below)
+    if (v->nbound) return false;
+  return tg_dtypes[e->node->dtype].is_float ? e->node->value.f == number : e->node->value.i == number;
+}
+
+int tg_node_unchanged(tg_op op, const tg_edge *src) {
+  int kept = -1;
+  if ((op == TG_OP_MUL || op == TG_OP_DIV) && is_const(&src[1], 1)) kept = 0;
+  else if (op == TG_OP_SUB && is_const(&src[1], 0)) kept = 0;
+  else if (op == TG_OP_MUL && is_const(&src[0], 1)) kept = 1;
+  if (kept < 0 || !same_shape(src[0].view, src[1].view)) return -1;
+  tg_dtype dtype = src[kept].node->dtype;
+  return dtype != TG_BOOL && tg_promote(dtype, src[1 - kept].node->dtype) == dtype ? kept : -1;
+}
+
 tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) {
   const tg_op_info *info = &tg_ops[op];
   if (info->kind != TG_KIND_UNARY && info->kind != TG_KIND_BINARY && info->kind != TG_KIND_TERNARY)

@@ -74,6 +74,9 @@ tg_status tg_node_random(tg_dtype dtype, int ndim, const int64_t *shape, uint64_
  * The dtype is the promoted one; TYPE for NEG of bool and SUB of two bools, UNSUPPORTED for ops
  * that are only named. */
 tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) TG_MUST_CHECK;
+/* The operand that an operation returns as it is, whatever its values: of x * 1, x / 1 and x - 0 (x + 0 changes -0). -1
+ * if there is none. */
+int tg_node_unchanged(tg_op op, const tg_edge *src);
 tg_status tg_node_cast(tg_edge src, tg_dtype dtype, tg_node **out) TG_MUST_CHECK;
 /* Same bytes; at another itemsize the last axis changes (VALUE where it can't). */
 tg_status tg_node_bitcast(tg_edge src, tg_dtype dtype, tg_node **out) TG_MUST_CHECK;

@@ -270,6 +270,12 @@ static PyObject *elementwise(tg_op op, const tg_edge *operand) {
     src[i].node = operand[i].node;
     status = tg_view_expand(operand[i].view, ndim, shape, &src[i].view);
   }
+  int same = status || arity != 2 ? -1 : tg_node_unchanged(op, src);
+  if (same >= 0) {
+    tg_node_ref(src[same].node);
+    tg_view_unref(src[1 - same].view);
+    return wrap(src[same].node, src[same].view);
+  }
   if (!status) status = tg_node_elementwise(op, src, &node);
   for (int i = 0; i < arity; i++) tg_view_unref(src[i].view);
   return wrap_node(status, node);

@@ -230,17 +230,27 @@ static tg_status refine_domain(tg_builder *b, group *g, const tg_view *fine, tg_
   return status;
 }
 
-/* `view` as what is left of an array of these sizes, *before and *after being cut off; false if it is anything else. */
-static bool is_crop(const tg_view *view, int64_t size, int64_t *before, int64_t *after) {
-  int64_t offset = view->offset;
-  if (view->below || view->nbound || view->size == 0) return false;
-  for (int i = 0; i < view->ndim; i++) {
-    int64_t step = view->stride[i];
+/* Dims that sort a view's strides, the largest first. */
+static void sort_strides(const tg_view *v, int64_t *order) {
+  for (int i = 0; i < v->ndim; i++) {
+    int at = i;
+    for (; at > 0 && v->stride[order[at - 1]] < v->stride[i]; at--) order[at] = order[at - 1];
+    order[at] = i;
+  }
+}
+
+/* Does the view see, its dims in this order, what is left of `size` elements in C order when *before and *after are cut
+ * off each dim? */
+static bool is_crop(const tg_view *v, const int64_t *order, int64_t size, int64_t *before, int64_t *after) {
+  int64_t offset = v->offset;
+  if (v->below || v->nbound || v->size == 0) return false;
+  for (int i = 0; i < v->ndim; i++) {
+    int64_t step = v->stride[order[i]], points = v->shape[order[i]];
     before[i] = after[i] = 0;
-    if (view->shape[i] == 1) continue;
+    if (points == 1) continue;
     if (step < 1 || size % step) return false;
     before[i] = offset / step;
-    after[i] = size / step - view->shape[i] - before[i];
+    after[i] = size / step - points - before[i];
     if (after[i] < 0) return false;
     offset %= step;
     size = step;
@@ -248,18 +258,20 @@ static bool is_crop(const tg_view *view, int64_t size, int64_t *before, int64_t 
   return size == 1 && offset == 0;
 }
 
-/* A map that reads a crop of a source can as well run over all of the source, dims of `whole`, and store the crop of
- * its own results: the gradient of what is padded need not be stored with the padding. Sees the source then as it
- * is through *own. */
-static tg_status widen_domain(tg_builder *b, group *g, tg_view *whole, tg_view **own) {
-  int64_t before[TG_MAX_DIMS], after[TG_MAX_DIMS];
-  const tg_view *root = b->items[g->root].view;
-  tg_view *padded = NULL, *through = NULL, *domain = NULL;
-  if (g->closed || g->nout != g->domain->ndim || g->noutput > 1 || !tg_view_is_contiguous(root)) return TG_OK;
-  if (whole->size == (*own)->size || !is_crop(*own, whole->size, before, after)) return TG_OK;
+/* A map that reads a source with its dims in another order, or cropped, can as well run over all of the source, dims of
+ * `whole`, and put its own results in that order, without those that are cropped: so the gradient of what is padded
+ * need not be stored with the padding, nor that of windows by window. *own then sees the source as it is. */
+static tg_status adopt_domain(tg_builder *b, group *g, tg_view *whole, tg_view **own) {
+  int64_t order[TG_MAX_DIMS], before[TG_MAX_DIMS], after[TG_MAX_DIMS];
+  tg_view *permuted = NULL, *padded = NULL, *through = NULL, *domain = NULL;
+  if (g->closed || g->nout != g->domain->ndim || g->noutput > 1) return TG_OK;
+  if (tg_view_is_contiguous(*own) && (*own)->size == whole->size) return TG_OK;
+  sort_strides(*own, order);
+  if (!is_crop(*own, order, whole->size, before, after)) return TG_OK;
   double extra = (double)(whole->size - (*own)->size) * g->weight;
   if (extra > (STORE_COST + LOAD_COST) * (double)whole->size) return TG_OK;
-  tg_status status = tg_view_pad(g->domain, g->domain->ndim, before, after, &padded);
+  tg_status status = tg_view_permute(g->domain, g->domain->ndim, order, &permuted);
+  if (!status) status = tg_view_pad(permuted, permuted->ndim, before, after, &padded);
   if (!status) status = tg_view_reshape(padded, whole->ndim, whole->shape, &through);
   if (status || through->below) goto done;
   if ((status = tg_view_contiguous(whole->ndim, whole->shape, &domain))) goto done;
@@ -269,6 +281,7 @@ static tg_status widen_domain(tg_builder *b, group *g, tg_view *whole, tg_view *
   *own = domain;
   domain = NULL;
 done:
+  tg_view_unref(permuted);
   tg_view_unref(padded);
   tg_view_unref(through);
   tg_view_unref(domain);
@@ -569,7 +582,7 @@ static tg_status place_reduce(tg_builder *b, int64_t i, readers *r) {
   bool along = false;
   tg_status status = TG_OK;
   if (!g || g->closed || g->weight >= MAX_FUSED) return store_somewhere(b, i);
-  if (tg_product(own->shape + own->nout, own->nred)) status = widen_domain(b, g, it->node->shape, &r->view);
+  if (tg_product(own->shape + own->nout, own->nred)) status = adopt_domain(b, g, it->node->shape, &r->view);
   if (status) return status;
   bool plain = g->nout == g->domain->ndim && g->noutput == 1 && tg_view_is_contiguous(r->view) &&
                r->view->size == it->node->shape->size;
@@ -597,7 +610,7 @@ static tg_status place_computed(tg_builder *b, int64_t i, readers *r) {
     if (below && tg_view_is_ordered(r->view) && r->view->size == below->size) fine = below;
     else if (copy && tg_view_is_contiguous(r->view)) fine = it->node->shape;
     if (fine) status = refine_domain(b, g, fine, &r->view);
-    else if (copy) status = widen_domain(b, g, it->node->shape, &r->view);
+    else if (copy) status = adopt_domain(b, g, it->node->shape, &r->view);
     if (!status) status = foresee_rows(b, it, r->group, &r->view);
     if (status) return status;
     r->points = points_of(g, r->view);

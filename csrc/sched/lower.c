@@ -14,6 +14,8 @@
 #include "base/integers.h"
 #include "sched/builder.h"
 
+#define ZERO_DEPTH 3 /* operations looked at to find out that a masked element is zero anyway */
+
 /* What was computed already, by item and view. */
 typedef struct memo {
   int64_t item;
@@ -91,19 +93,7 @@ static tg_status emit_cast(lowering *l, int32_t value, tg_dtype from, tg_dtype t
   return emit(l, in, out);
 }
 
-/* Is the value this constant? */
-static bool is_const(const lowering *l, int32_t value, int number) {
-  const tg_instr *in = &l->program.instr[value];
-  if (in->code != TG_I_CONST) return false;
-  return tg_dtypes[in->dtype].is_float ? in->value.f == number : in->value.i == number;
-}
-
 static tg_status emit_op(lowering *l, tg_op op, tg_dtype dtype, int32_t a, int32_t b, int32_t c, int32_t *out) {
-  bool one = ((op == TG_OP_MUL || op == TG_OP_DIV) && is_const(l, b, 1)) || (op == TG_OP_SUB && is_const(l, b, 0));
-  if (one || (op == TG_OP_MUL && is_const(l, a, 1))) { /* what changes nothing, for all numbers (x + 0 changes -0) */
-    *out = one ? a : b;
-    return TG_OK;
-  }
   return emit(l, (tg_instr){.code = TG_I_OP, .op = (uint8_t)op, .dtype = (uint8_t)dtype, .src = {a, b, c}}, out);
 }
 
@@ -121,6 +111,17 @@ static bool masked(const tg_view *v) {
   for (; v; v = v->below)
     if (v->nbound) return true;
   return false;
+}
+
+/* Is the value +0 wherever all that it loads is, as far as `depth` operations tell? */
+static bool keeps_zero(const lowering *l, int32_t value, int depth) {
+  const tg_instr *in = &l->program.instr[value];
+  bool mapped = in->code == TG_I_CAST || (in->code == TG_I_OP && (in->op == TG_OP_MUL || in->op == TG_OP_ADD ||
+                                                                  in->op == TG_OP_SUB || in->op == TG_OP_MAX));
+  if (in->code == TG_I_LOAD) return true;
+  if (in->code == TG_I_CONST) return in->value.u == 0;
+  for (int j = 0; mapped && j < tg_instr_arity(in); j++) mapped = depth > 0 && keeps_zero(l, in->src[j], depth - 1);
+  return mapped;
 }
 
 /* Zero where the view is invalid. */
@@ -145,8 +146,7 @@ static tg_status lower_operand(lowering *l, int64_t i, int j, tg_view *view, tg_
   tg_status status = tg_view_compose(view, e->view, &through);
   if (status) return status;
   status = lower_value(l, e->src, through, &value);
-  bool computed_here = !status && l->program.instr[value].code != TG_I_LOAD;
-  if (computed_here && masked(e->view)) status = emit_gate(l, through, value, &value);
+  if (!status && masked(e->view) && !keeps_zero(l, value, ZERO_DEPTH)) status = emit_gate(l, through, value, &value);
   if (!status) status = emit_cast(l, value, (tg_dtype)src->dtype, want, out);
   tg_view_unref(through);
   return status;
@@ -191,6 +191,8 @@ static tg_status emit_indexed(lowering *l, tg_view *view, int32_t index, int64_t
   tg_status status = masked(view) ? emit_gate(l, view, index, &index) : TG_OK;
   tg_instr check = {.code = TG_I_INDEX, .dtype = TG_I64, .src = {index}, .value = {.i = extent}};
   if (!status) status = emit(l, check, &index);
+  *out = index;
+  if (!status && step == 1) return TG_OK;
   if (!status) status = emit_const(l, TG_I64, (tg_scalar){.i = step}, &factor);
   return status ? status : emit_op(l, TG_OP_MUL, TG_I64, index, factor, 0, out);
 }
@@ -215,7 +217,7 @@ static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *ou
 /* What an edge of a kernel's own shape sees, zero where its view masks. */
 static tg_status lower_edge(lowering *l, const item_edge *e, int32_t *out) {
   tg_status status = lower_value(l, e->src, e->view, out);
-  if (status || !masked(e->view) || l->program.instr[*out].code == TG_I_LOAD) return status;
+  if (status || !masked(e->view) || keeps_zero(l, *out, ZERO_DEPTH)) return status;
   return emit_gate(l, e->view, *out, out);
 }
 
@@ -356,11 +358,15 @@ static tg_status orient_reduce(tg_kernel *k) {
   return tg_permute_accesses(k->body.access, k->body.naccess, k->nout + k->nred, order);
 }
 
-/* The last out dim of at least `least` points along which one factor varies and the other does not; -1 if none is. */
+/* Of the out dims of at least `least` points along which one factor varies and the other does not, the one along which
+ * the output is densest; -1 if there is none. */
 static int dense_dim(const tg_kernel *k, int64_t least) {
-  for (int i = k->nout - 1; i >= 0; i--)
-    if (k->shape[i] >= least && tg_view_depends(k->a.view, i) != tg_view_depends(k->b.view, i)) return i;
-  return -1;
+  int dense = -1;
+  for (int i = 0; i < k->nout; i++) {
+    if (k->shape[i] < least || tg_view_depends(k->a.view, i) == tg_view_depends(k->b.view, i)) continue;
+    if (dense < 0 || llabs(k->out.view->stride[i]) <= llabs(k->out.view->stride[dense])) dense = i;
+  }
+  return dense;
 }
 
 /* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense, but for a few
