@@ -84,6 +84,33 @@ static void read_rows(const tg_packer *p, const tg_operand *o, int64_t first, in
   }
 }
 
+/* The same for pairs, n of them from pair `start` on, with a zero where there is no second one. `first` is a lane, or
+ * a pair of rows along k. */
+static void read_pairs(const tg_packer *p, const tg_operand *o, int64_t batch, int64_t first, int64_t count,
+                       int64_t start, int64_t n, const void **rows) {
+  uint16_t *raw = (uint16_t *)p->raw;
+  for (int64_t i = 0; i < count; i++) {
+    uint32_t *made = (uint32_t *)p->converted + i * n;
+    rows[i] = made;
+    if (o->along_k) {
+      int64_t real = tg_min(2 * n, o->k - 2 * start);
+      const void *row = tg_walk_read(&o->walk, o->memory, NULL, (batch * o->lanes + first + i) * o->k + 2 * start, real,
+                                     raw);
+      memcpy(made, row, (size_t)real * sizeof *raw);
+      if (real < 2 * n) ((uint16_t *)made)[real] = 0;
+      continue;
+    }
+    const uint16_t *pair[2] = {NULL, raw + n};
+    for (int64_t r = 0; r < 2; r++) {
+      int64_t k = 2 * (first + i) + r;
+      if (k < o->k)
+        pair[r] = tg_walk_read(&o->walk, o->memory, NULL, (batch * o->k + k) * o->lanes + start, n, raw + r * n);
+      else memset(raw + n, 0, (size_t)n * sizeof *raw);
+    }
+    for (int64_t j = 0; j < n; j++) made[j] = pair[0][j] | (uint32_t)pair[1][j] << 16;
+  }
+}
+
 /* How many rows of n elements, of a whole length `length`, to read at once: a multiple of 4. */
 static int64_t rows_at_once(int64_t n, int64_t length) {
   return n == length ? tg_min(tg_max(READ_POINTS / n / 4, 1) * 4, READ_ROWS) : 4;
@@ -94,7 +121,8 @@ static void pack_along_k(const tg_packer *p, const tg_operand *o, const tg_piece
   int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->k, o->k), group = tg_min(4, o->unit);
   for (int64_t lane = 0; lane < padded; lane += most) {
     int64_t count = tg_min(most, padded - lane), real = tg_max(0, tg_min(count, piece->lanes - lane));
-    if (real) read_rows(p, o, piece->batch * o->lanes + piece->lane + lane, real, piece->k0, piece->k, rows);
+    if (real && o->pairs) read_pairs(p, o, piece->batch, piece->lane + lane, real, piece->k0, piece->k, rows);
+    else if (real) read_rows(p, o, piece->batch * o->lanes + piece->lane + lane, real, piece->k0, piece->k, rows);
     for (int64_t i = real; i < count; i++) rows[i] = p->zeros;
     for (int64_t i = 0; i < count; i += group) {
       int64_t panel = (lane + i) / o->width * o->width, width = tg_min(o->width, padded - panel);
@@ -110,7 +138,8 @@ static void pack_along_lanes(const tg_packer *p, const tg_operand *o, const tg_p
   int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->lanes, o->lanes);
   for (int64_t k = 0; k < piece->k; k += most) {
     int64_t count = tg_min(most, piece->k - k);
-    read_rows(p, o, piece->batch * o->k + piece->k0 + k, count, piece->lane, piece->lanes, rows);
+    if (o->pairs) read_pairs(p, o, piece->batch, piece->k0 + k, count, piece->lane, piece->lanes, rows);
+    else read_rows(p, o, piece->batch * o->k + piece->k0 + k, count, piece->lane, piece->lanes, rows);
     for (int64_t panel = 0; panel < padded; panel += o->width) {
       int64_t width = tg_min(o->width, padded - panel), real = tg_min(width, piece->lanes - panel);
       char *at = to + (size_t)(panel * piece->k + k * width) * size;

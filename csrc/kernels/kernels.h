@@ -101,7 +101,9 @@ typedef struct tgk_table {
   tgk_stream_end_fn stream_end;
   tgk_number_fn number[TG_DTYPE_COUNT]; /* I32 and I64 only */
   tgk_random_fn random[TG_DTYPE_COUNT]; /* F32 (24 bits) and F64 (53 bits) only */
-  tgk_gemm gemm[TG_DTYPE_COUNT];        /* F32 and F64 only */
+  /* F32 and F64; of BF16, whose elements are pairs of factors side by side along k (k_bf16.inc) and whose sums are
+   * float32, what the processor has an instruction for: run and interleave, or nothing. */
+  tgk_gemm gemm[TG_DTYPE_COUNT];
 } tgk_table;
 
 extern tgk_table tgk; /* filled by tgk_init; read-only afterwards, but for tests */
