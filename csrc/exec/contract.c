@@ -346,6 +346,7 @@ static void plan_sums(job *j) {
 static void plan_pairs(job *j) {
   j->gemm = &tgk.gemm[TG_BF16];
   j->a.pairs = j->b.pairs = true;
+  j->a.cast = j->b.cast = NULL;
   j->k = tg_ceil_div(j->k, 2);
   j->chunk = tg_ceil_div(j->chunk, 2);
   j->kc = tg_ceil_div(j->chunk, tg_ceil_div(j->chunk, BLOCK_K));
