@@ -104,7 +104,11 @@ def worker(name, impl, path):
   except Exception as e:
     return answer({"skipped": f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}"})
   outputs = 0 if w.steps or not array else sum(a.nbytes for a in arrays)
-  answer({"seconds": seconds, "growth": growth / 2**20, "beyond": (growth - outputs) / 2**20})
+  facts = {"seconds": seconds, "growth": growth / 2**20, "beyond": (growth - outputs) / 2**20}
+  if w.flops and impl == "ours":
+    from teenygrad import _engine
+    facts["peak"] = _engine.limits()["flops_f32"]
+  answer(facts)
   for _ in sys.stdin:
     signal.alarm(LIMIT)
     if seconds < 0.2: call()  # what the others pushed out of the caches comes back
@@ -166,6 +170,7 @@ def measure(name, repeat, threads, folder):
         times[i].append(answer)
     for i in running:
       rows[i].update(times=times[i], ms=statistics.median(times[i]) * 1e3)
+      if "peak" in rows[i]: rows[i].update(share=w.flops / min(times[i]) / rows[i]["peak"])
       if i != "ours" and "ours" in running:
         ratios = [a / b for a, b in zip(times["ours"], times[i])]
         rows[i].update(ratio=statistics.median(ratios), quartiles=statistics.quantiles(ratios, n=4)[::2])
@@ -181,6 +186,7 @@ def line(name, rows):
     low, high = row.get("quartiles", (0, 0))
     text += f"{('~' if high - low > 0.2 * row.get('ratio', 0) else '') + format(row.get('ratio', math.nan), '.2f'):>9}"
   text = (text + cells("ms", 10, 3) + "  " + cells("growth", 8, 1) + "  " + cells("beyond", 8, 1)).replace("nan", "  -")
+  if "share" in rows.get("ours", {}): text += f"\n    ours: {rows['ours']['share']:.0%} of the {rows['ours']['peak'] / 1e9:.0f} GFLOP/s of multiply-adds"
   return text + "".join(f"\n    {IMPLEMENTATIONS[i]} {k}: {row[k]}" for i, row in rows.items() for k in ("skipped", "wrong") if k in row)
 
 def main():

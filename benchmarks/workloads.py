@@ -10,6 +10,7 @@ class Workload:
   tol: results a and b are equal if |a - b| <= tol (|b| + rms(b)).
   backward: the shape of the gradient that the result is given; then the results are the output and the gradients of all float inputs.
   steps: the functions are called once and return the step to be measured.
+  flops: float32 operations of a call, for its share of what the processor can do.
   summary: what is compared instead of the results (for random numbers). limit: MiB that ours may take beyond the results in the first call."""
   inputs: Tuple[Callable, ...]
   ours: Any
@@ -18,6 +19,7 @@ class Workload:
   tol: float = 1e-4
   backward: Optional[Tuple[int, ...]] = None
   steps: bool = False
+  flops: Optional[float] = None
   summary: Optional[Callable] = None
   limit: Optional[float] = None
 
@@ -99,7 +101,7 @@ WORKLOADS = {
   "mnist, whole process": Workload((), "mnist.py", "benchmarks/mnist_torch.py", tol=0.05),
   "mnist step 8/16": mnist_step(8),
   "mnist step 32/64": mnist_step(32),
-  **{f"matmul {n}": product((n, n), (n, n)) for n in (128, 512, 1024, 2048)},
+  **{f"matmul {n}": product((n, n), (n, n), flops=2 * n**3) for n in (128, 512, 1024, 2048)},
   "matmul 1021x1019x1013": product((1021, 1019), (1019, 1013)),
   "matmul 127x333x65": product((127, 333), (333, 65)),
   "matmul 1000x17x1000": product((1000, 17), (17, 1000)),

@@ -164,6 +164,12 @@ class Mul(Binary):
   def left(self, g: LazyBuffer) -> LazyBuffer: return self.y * g
   def right(self, g: LazyBuffer) -> LazyBuffer: return self.x * g
 
+class Dot(Binary):
+  """The matrix product."""
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x.dot(y)
+  def left(self, g: LazyBuffer) -> LazyBuffer: return g.dot(self.y, False, True)
+  def right(self, g: LazyBuffer) -> LazyBuffer: return self.x.dot(g, True)
+
 class Div(Binary):
   """x / y; integers toward zero."""
   def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y = x, y; return x / y

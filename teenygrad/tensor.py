@@ -339,9 +339,8 @@ class Tensor:
     return mlops.Permute.apply(self, order=axes)
   def transpose(self, ax1: int = 1, ax2: int = 0) -> Tensor:
     """Two axes exchanged. IndexError for an axis out of range."""
-    order, i, j = list(range(self.ndim)), self._axis(ax1), self._axis(ax2)
-    order[i], order[j] = order[j], order[i]
-    return mlops.Permute.apply(self, order=tuple(order))
+    i, j = self._axis(ax1), self._axis(ax2)
+    return mlops.Permute.apply(self, order=tuple({i: j, j: i}.get(k, k) for k in range(self.ndim)))
   @property
   def T(self) -> Tensor: "transpose(), of the first two axes."; return self.transpose()
   def flip(self, axis, *args) -> Tensor:
@@ -557,15 +556,13 @@ class Tensor:
 
   def dot(self, w: Tensor) -> Tensor:
     """The matrix product as np.matmul: axes before the last two broadcast. AssertionError for shape () or inner sizes that differ."""
-    n, m = self.ndim, w.ndim
-    assert n and m and self.shape[-1] == w.shape[-min(m, 2)], f"no matrix product of the shapes {self.shape} and {w.shape}"
+    assert (n := self.ndim) and (m := w.ndim) and self.shape[-1] == w.shape[-min(m, 2)], f"no matrix product of the shapes {self.shape} and {w.shape}"
     if n == 1: return self.unsqueeze(0).dot(w).squeeze(-1 if m == 1 else -2)
     if m == 1: return self.dot(w.unsqueeze(1)).squeeze(-1)
-    return (self.unsqueeze(-2) * w.transpose(-1, -2).unsqueeze(-3))._reduce(mlops.Sum, -1, False)
+    return mlops.Dot.apply(self, w)
   def matmul(self, x: Any, reverse: bool = False) -> Tensor:
     """self @ x, or x @ self if reverse; x may be an array."""
-    w = x if isinstance(x, Tensor) else self._beside(x)[1]
-    return w.dot(self) if reverse else self.dot(w)
+    return Tensor.dot(*self._pair(x, reverse))
   def linear(self, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
     """self @ weight + bias for a weight (in, out); self * weight for one of one axis."""
     x = self * weight if weight.ndim == 1 else self.dot(weight)
@@ -783,9 +780,8 @@ class Tensor:
 
   def sequential(self, ll: Iterable) -> Tensor:
     """The callables applied one after the other."""
-    x = self
-    for f in ll: x = f(x)
-    return x
+    for f in ll: self = f(self)
+    return self
   def layernorm(self, axis=-1, eps: Number = 1e-5) -> Tensor:
     """(self - mean) / sqrt(variance + eps) over the axes (Ba et al., 2016), without weights."""
     x = self._wide()

@@ -32,6 +32,15 @@ bool tg_cpu_supports(tg_isa isa) {
   return isa == TG_ISA_BASE;
 }
 
+bool tg_cpu_multiplies_bf16(void) {
+#ifdef __x86_64__
+  unsigned eax, ebx, ecx, edx;
+  return tg_cpu_supports(TG_ISA_AVX512) && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & 1 << 5);
+#else
+  return false;
+#endif
+}
+
 tg_isa tg_cpu_choose(const char **ignored) {
   tg_isa best = TG_ISA_BASE;
   for (int isa = TG_ISA_COUNT - 1; isa > TG_ISA_BASE; isa--) {

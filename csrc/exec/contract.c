@@ -337,8 +337,18 @@ static void plan_sums(job *j) {
   int64_t outputs = j->batch * tg_round_up(j->m, 8) * tg_round_up(j->n, 16);
   int64_t want = tg_min(tg_min(j->k / CHUNK_K, MAX_CHUNKS / j->batch), MAX_PARTIALS / outputs);
   j->chunk = tg_max(j->k, 1);
-  if (want > 1) j->chunk = tg_round_up(tg_ceil_div(j->k, want), BLOCK_K);
+  if (want > 1) j->chunk = tg_round_up(tg_ceil_div(j->k, want), 2 * BLOCK_K); /* blocks of pairs, too */
   j->nchunk = tg_max(tg_ceil_div(j->k, j->chunk), 1);
+  j->kc = tg_ceil_div(j->chunk, tg_ceil_div(j->chunk, BLOCK_K));
+}
+
+/* From here on, k counts pairs of bfloat16. */
+static void plan_pairs(job *j) {
+  j->gemm = &tgk.gemm[TG_BF16];
+  j->a.pairs = j->b.pairs = true;
+  j->a.cast = j->b.cast = NULL;
+  j->k = tg_ceil_div(j->k, 2);
+  j->chunk = tg_ceil_div(j->chunk, 2);
   j->kc = tg_ceil_div(j->chunk, tg_ceil_div(j->chunk, BLOCK_K));
 }
 
@@ -516,6 +526,7 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
     if ((status = tg_operand_init(&j->b, b, slots, batch, n, k, kernel->reduced))) goto done;
     plan_slide(j, b, batch, n, k);
     if (j->slide.used && (status = tg_window_open(&j->slide.window, b, slots, kernel->reduced))) goto done;
+    if (!j->slide.used && a->dtype == TG_BF16 && b->dtype == TG_BF16 && tgk.gemm[TG_BF16].run[0]) plan_pairs(j);
   }
   plan_tasks(j);
   if ((status = tg_results_init(&j->results, kernel, slots)) || (status = plan_rows(j))) goto done;

@@ -1,5 +1,6 @@
 /* The probe of memory bandwidth and arithmetic (see limits.h). Both run the loops that kernels are made of, on all
- * threads, and take the best of a few rounds. Callers: py/. */
+ * threads, and take the best round. Nothing beats the tile of the matrix product with its panels in L1: it does little but
+ * multiply-adds, enough of them at a time to hide their latency. Callers: py/. */
 #include "exec/limits.h"
 
 #include <string.h>
@@ -12,7 +13,8 @@
 
 #define STREAM_BYTES ((int64_t)96 << 20) /* several times a last-level cache, and not kept by the allocator */
 #define STREAM_TASK ((int64_t)1 << 20)
-#define ROUNDS 5
+#define ROUNDS 5 /* at least, and as many as fit PROBE_SECONDS: other programs may have taken a CPU */
+#define PROBE_SECONDS 0.03
 #define GEMM_K 128     /* panels of a and b fit L1 together */
 #define GEMM_TILES 150 /* a task: about 0.1 ms, 100 times a hand-over */
 #define TASKS_A_WORKER 4
@@ -65,8 +67,8 @@ static tg_status gemm_task(void *context, int64_t task, int worker) {
 
 /* The seconds of the fastest round; 0 if it failed, which is left in *status. */
 static double fastest(tg_task_fn fn, probe *p, int64_t ntask, tg_status *status) {
-  double best = 0;
-  for (int round = 0; round < ROUNDS && !*status; round++) {
+  double best = 0, begin = tg_clock();
+  for (int round = 0; (round < ROUNDS || tg_clock() - begin < PROBE_SECONDS) && !*status; round++) {
     double start = tg_clock();
     *status = tg_pool_run(fn, p, ntask);
     double seconds = tg_clock() - start;

@@ -80,7 +80,21 @@ static void read_rows(const tg_packer *p, const tg_operand *o, int64_t first, in
       o->cast(converted, row, (size_t)(together * n));
       row = converted;
     }
-    for (int64_t r = 0; r < together; r++) rows[i + r] = row + (size_t)(r * n) * p->itemsize;
+    for (int64_t r = 0; r < together; r++) rows[i + r] = row + (size_t)(r * n) * (o->cast ? p->itemsize : o->stored);
+  }
+}
+
+/* The same for pairs along k, n of each lane from pair `start` on, with a zero where there is no second one. */
+static void read_pairs(const tg_packer *p, const tg_operand *o, int64_t first, int64_t count, int64_t start, int64_t n,
+                       const void **rows) {
+  for (int64_t i = 0; i < count; i++) {
+    char *raw = p->raw + (size_t)(i * n) * p->itemsize;
+    int64_t real = tg_min(2 * n, o->k - 2 * start);
+    rows[i] = tg_walk_read(&o->walk, o->memory, NULL, (first + i) * o->k + 2 * start, real, raw);
+    if (real == 2 * n && (uintptr_t)rows[i] % p->itemsize == 0) continue;
+    if (rows[i] != raw) memcpy(raw, rows[i], (size_t)real * o->stored);
+    memset(raw + (size_t)real * o->stored, 0, (size_t)(2 * n - real) * o->stored);
+    rows[i] = raw;
   }
 }
 
@@ -94,7 +108,9 @@ static void pack_along_k(const tg_packer *p, const tg_operand *o, const tg_piece
   int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->k, o->k), group = tg_min(4, o->unit);
   for (int64_t lane = 0; lane < padded; lane += most) {
     int64_t count = tg_min(most, padded - lane), real = tg_max(0, tg_min(count, piece->lanes - lane));
-    if (real) read_rows(p, o, piece->batch * o->lanes + piece->lane + lane, real, piece->k0, piece->k, rows);
+    int64_t first = piece->batch * o->lanes + piece->lane + lane;
+    if (real && o->pairs) read_pairs(p, o, first, real, piece->k0, piece->k, rows);
+    else if (real) read_rows(p, o, first, real, piece->k0, piece->k, rows);
     for (int64_t i = real; i < count; i++) rows[i] = p->zeros;
     for (int64_t i = 0; i < count; i += group) {
       int64_t panel = (lane + i) / o->width * o->width, width = tg_min(o->width, padded - panel);
@@ -104,20 +120,30 @@ static void pack_along_k(const tg_packer *p, const tg_operand *o, const tg_piece
   }
 }
 
+/* Rows [k, k + count) of those along the lanes, two for a pair, the last one's second of zeros if there is none. */
+static void read_lanes(const tg_packer *p, const tg_operand *o, const tg_piece *piece, int64_t k, int64_t count,
+                       const void **rows) {
+  int64_t each = o->pairs ? 2 : 1, first = (piece->k0 + k) * each, real = tg_min(count * each, o->k - first);
+  read_rows(p, o, piece->batch * o->k + first, real, piece->lane, piece->lanes, rows);
+  if (real < count * each) {
+    size_t bytes = (size_t)piece->lanes * o->stored;
+    rows[real] = memset(p->raw + (size_t)real * bytes, 0, bytes);
+  }
+}
+
 static void pack_along_lanes(const tg_packer *p, const tg_operand *o, const tg_piece *piece, char *to) {
   const void *rows[READ_ROWS];
-  size_t size = p->itemsize;
-  int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->lanes, o->lanes);
+  int64_t each = o->pairs ? 2 : 1, most = rows_at_once(piece->lanes, o->lanes) / each;
+  int64_t whole = piece->lanes / o->width * o->width, rest = piece->lanes - whole, width = tg_round_up(rest, o->unit);
+  size_t size = p->itemsize, before = (size_t)whole * (o->pairs ? o->stored : size);
+  char *last = to + (size_t)(whole * piece->k) * size;
   for (int64_t k = 0; k < piece->k; k += most) {
     int64_t count = tg_min(most, piece->k - k);
-    read_rows(p, o, piece->batch * o->k + piece->k0 + k, count, piece->lane, piece->lanes, rows);
-    for (int64_t panel = 0; panel < padded; panel += o->width) {
-      int64_t width = tg_min(o->width, padded - panel), real = tg_min(width, piece->lanes - panel);
-      char *at = to + (size_t)(panel * piece->k + k * width) * size;
-      for (int64_t i = 0; i < count; i++, at += (size_t)width * size) {
-        memcpy(at, (const char *)rows[i] + (size_t)panel * size, (size_t)real * size);
-        if (real < width) memset(at + (size_t)real * size, 0, (size_t)(width - real) * size);
-      }
+    read_lanes(p, o, piece, k, count, rows);
+    for (int64_t i = 0; i < count; i++) {
+      const char *row = rows[i * each], *next = rows[i * each + each - 1];
+      p->gemm->spread(to + (size_t)((k + i) * o->width) * size, o->width, o->width * piece->k, row, next, whole);
+      if (rest) p->gemm->spread(last + (size_t)((k + i) * width) * size, width, 0, row + before, next + before, rest);
     }
   }
 }

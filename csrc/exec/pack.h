@@ -26,17 +26,18 @@ typedef struct tg_operand {
   tgk_unary_fn cast; /* from the stored dtype, or NULL */
   size_t stored;     /* its itemsize */
   bool along_k;
+  bool pairs;          /* of bfloat16: those side by side along k are packed as one element */
   double cost;         /* rough nanoseconds an element takes to be read and packed */
   int64_t lanes, k;    /* sizes */
   int64_t width, unit; /* lanes of a panel; what the last one's are a multiple of */
 } tg_operand;
 
-/* Lanes [lane, lane + lanes) by k [k0, k0 + k) of a batch: what is packed as one block. */
+/* Lanes [lane, lane + lanes) by k [k0, k0 + k) of a batch, k counting what is packed as an element: a block. */
 typedef struct tg_piece {
   int64_t batch, lane, lanes, k0, k;
 } tg_piece;
 
-/* What packing needs: room for tg_pack_points elements as stored and, if there is a cast, as summed, and
+/* What packing needs: room for tg_pack_points elements, and as many again if there is a cast, and
  * a row of zeros as long as a block's k. */
 typedef struct tg_packer {
   const tgk_gemm *gemm;

@@ -13,6 +13,7 @@ void tgk_init(tg_isa isa) {
   tgk_fill__base(&made);
   if (isa >= TG_ISA_AVX2) tgk_fill__avx2(&made);
   if (isa >= TG_ISA_AVX512) tgk_fill__avx512(&made);
+  if (isa >= TG_ISA_AVX512 && tg_cpu_multiplies_bf16()) tgk_fill_bf16__avx512(&made);
   tgk = made;
   in_force = isa;
 }

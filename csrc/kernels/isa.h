@@ -5,8 +5,9 @@
 
 #include "kernels/kernels.h"
 
-void tgk_fill__base(tgk_table *t);   /* every pointer that kernels.h promises */
-void tgk_fill__avx2(tgk_table *t);   /* needs AVX2, FMA, F16C */
-void tgk_fill__avx512(tgk_table *t); /* needs these and AVX-512 F, VL, BW, DQ */
+void tgk_fill__base(tgk_table *t);        /* every pointer that kernels.h promises */
+void tgk_fill__avx2(tgk_table *t);        /* needs AVX2, FMA, F16C */
+void tgk_fill__avx512(tgk_table *t);      /* needs these and AVX-512 F, VL, BW, DQ */
+void tgk_fill_bf16__avx512(tgk_table *t); /* and BF16 */
 
 #endif

@@ -1,4 +1,4 @@
-/* The kernels for AVX-512 F, VL, BW and DQ. Empty but on x86-64.
+/* The kernels for AVX-512 F, VL, BW and DQ, and those that need BF16, too. Empty but on x86-64.
  *
  * The target is switched on for a region of the file rather than by compiler flags, which an
  * ordinary Python extension build cannot give to one file alone. Headers stay outside the region.
@@ -26,10 +26,21 @@
 
 #if defined(__clang__)
 #pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16"))),                 \
+                             apply_to = function)
+#else
+#pragma GCC target("avx512bf16")
+#endif
+
+#include "kernels/k_bf16.inc"
+
+#if defined(__clang__)
+#pragma clang attribute pop
 #else
 #pragma GCC pop_options
 #endif
 
 #else
 void tgk_fill__avx512(tgk_table *t) { (void)t; }
+void tgk_fill_bf16__avx512(tgk_table *t) { (void)t; }
 #endif

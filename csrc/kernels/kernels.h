@@ -65,6 +65,10 @@ typedef void (*tgk_dot_fn)(const tgk_dot_layout *l, const void *a, const void *b
 /* Packing: to[i*width + r] = rows[r][i]   for r < count, i < n. Fast for four rows. */
 typedef void (*tgk_interleave_fn)(void *to, int64_t width, const void *const *rows, int count, int64_t n);
 
+/* Packing: to[i / width * stride + i % width] = row[i]   for i < n, and zeros up to a whole width. Fast for mr rows and
+ * for the widest tile. For BF16, element i is the pair (row[i], next[i]); otherwise `next` is not looked at. */
+typedef void (*tgk_spread_fn)(void *to, int64_t width, int64_t stride, const void *row, const void *next, int64_t n);
+
 #define TGK_GEMM_VECTORS 3
 #define TGK_GEMM_TILE_BYTES (8 * TGK_GEMM_VECTORS * 64) /* the largest tile */
 
@@ -72,6 +76,7 @@ typedef struct tgk_gemm {
   tgk_gemm_fn run[TGK_GEMM_VECTORS]; /* run[v]: a tile of mr rows by nr = (v + 1) * lanes columns */
   tgk_dot_fn dot;
   tgk_interleave_fn interleave;
+  tgk_spread_fn spread;
   int mr, lanes;
 } tgk_gemm;
 
@@ -101,7 +106,9 @@ typedef struct tgk_table {
   tgk_stream_end_fn stream_end;
   tgk_number_fn number[TG_DTYPE_COUNT]; /* I32 and I64 only */
   tgk_random_fn random[TG_DTYPE_COUNT]; /* F32 (24 bits) and F64 (53 bits) only */
-  tgk_gemm gemm[TG_DTYPE_COUNT];        /* F32 and F64 only */
+  /* F32 and F64; of BF16, whose elements are pairs of factors side by side along k (k_bf16.inc) and whose sums are
+   * float32, what the processor has an instruction for: all but dot, or nothing. */
+  tgk_gemm gemm[TG_DTYPE_COUNT];
 } tgk_table;
 
 extern tgk_table tgk; /* filled by tgk_init; read-only afterwards, but for tests */

@@ -355,6 +355,60 @@ static PyObject *lazybuffer_r(lazybuffer *b, PyObject *const *args, Py_ssize_t n
   return wrap_node(status, node);
 }
 
+/* A factor of a matrix product with its last axes (rows, columns, k): one of them 1, that of the other factor. */
+static tg_status matrix(const tg_edge *of, bool right, bool swapped, tg_view **out) {
+  tg_view *v = of->view, *turned = NULL;
+  int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS + 1];
+  int last = v->ndim - 1;
+  if (last < 1) return tg_fail(TG_ERR_VALUE, "a matrix product of a LazyBuffer with %d axes", v->ndim);
+  for (int i = 0; i <= last; i++) order[i] = i;
+  if (right != swapped) order[last] = last - 1, order[last - 1] = last;
+  tg_status status = tg_view_permute(v, v->ndim, order, &turned);
+  if (status) return status;
+  for (int i = 0; i < last; i++) shape[i] = turned->shape[i];
+  shape[last] = right ? turned->shape[last - 1] : 1;
+  if (right) shape[last - 1] = 1;
+  shape[last + 1] = turned->shape[last];
+  status = tg_view_reshape(turned, last + 2, shape, out);
+  tg_view_unref(turned);
+  return status;
+}
+
+static PyObject *lazybuffer_dot(lazybuffer *self, PyObject *const *args, Py_ssize_t nargs) {
+  PyObject *result = NULL;
+  lazybuffer *product = NULL;
+  if (nargs < 1 || nargs > 3) return PyErr_Format(PyExc_TypeError, "dot takes 1 to 3 arguments (%zd given)", nargs);
+  lazybuffer *other = checked(args[0]);
+  if (!other) return NULL;
+  tg_edge of[2] = {edge_of(self), edge_of(other)}, factor[2] = {{of[0].node, NULL}, {of[1].node, NULL}};
+  tg_view *view = NULL;
+  tg_node *sum = NULL;
+  tg_status status = TG_OK;
+  for (int i = 0; i < 2 && !status; i++) {
+    int swapped = nargs > i + 1 ? PyObject_IsTrue(args[i + 1]) : 0;
+    if (swapped < 0) goto done;
+    status = matrix(&of[i], i, swapped, &factor[i].view);
+  }
+  if (!status && !(product = (lazybuffer *)elementwise(TG_OP_MUL, factor))) goto done;
+  if (!status) {
+    int last = product->view->ndim - 1;
+    if (product->view->shape[last] == 1) {
+      if (!(status = tg_view_reshape(product->view, last, product->view->shape, &view)))
+        result = wrap_view(product, status, view);
+    } else if (!(status = tg_node_reduce(TG_OP_REDUCE_SUM, edge_of(product), 1u << last, &sum)) &&
+               !(status = tg_view_reshape(sum->shape, last, sum->shape->shape, &view))) {
+      result = wrap(sum, view);
+      sum = NULL;
+    }
+  }
+  if (status) engine_raise(status);
+done:
+  for (int i = 0; i < 2; i++) tg_view_unref(factor[i].view);
+  tg_node_unref(sum);
+  Py_XDECREF(product);
+  return result;
+}
+
 /* An axis of `ndim` dims, negative from the end; IndexError outside. */
 static int axis_arg(PyObject *o, int ndim, int *axis) {
   Py_ssize_t value = PyNumber_AsSsize_t(o, PyExc_IndexError);
@@ -523,6 +577,9 @@ static PyMethodDef methods[] = {
     {"e", FAST(lazybuffer_e), METH_FASTCALL, "e(op, *srcs)\n--\n\nElementwise operation with self as first operand."},
     {"r", FAST(lazybuffer_r), METH_FASTCALL,
      "r(op, new_shape)\n--\n\nReduces the axes in which new_shape differs to 1."},
+    {"dot", FAST(lazybuffer_dot), METH_FASTCALL,
+     "dot(other, swapped=False, other_swapped=False)\n--\n\nThe matrix product of the last two axes, those exchanged "
+     "first if asked for; those before broadcast."},
     {"cumsum", (PyCFunction)lazybuffer_cumsum, METH_O, "cumsum(axis)\n--\n\nRunning sums along an axis."},
     {"gather", FAST(lazybuffer_gather), METH_FASTCALL,
      "gather(index, axis)\n--\n\nThe elements at integer indices along an axis; IndexError when computed."},
