@@ -26,6 +26,7 @@
 
 #include "base/alloc.h"
 #include "base/integers.h"
+#include "base/interrupt.h"
 #include "base/pool.h"
 #include "exec/dot.h"
 #include "exec/pack.h"
@@ -185,7 +186,7 @@ static char *packed_a(const job *j, worker *w, const item *it, int64_t k0, int64
 
 static void run_panels(const job *j, worker *w, const item *it, int64_t first, int64_t last, char *c) {
   if (first == last) memset(c, 0, block_bytes(j));
-  for (int64_t k0 = first; k0 < last; k0 += j->kc) {
+  for (int64_t k0 = first; k0 < last && !tg_interrupted(); k0 += j->kc) {
     int64_t nk = tg_min(j->kc, last - k0);
     tg_piece piece = {it->batch, it->n0, it->n, k0, nk};
     const char *a = packed_a(j, w, it, k0, nk), *b = packed(w, &j->b, piece, &w->has_b, part(j, w, PART_B));
@@ -199,7 +200,7 @@ static void run_images(const job *j, worker *w, const item *it, char *c) {
   int64_t columns = tg_window_length(&s->window, it->rows), first = it->batch * s->window.outer[1].size + it->image;
   for (int64_t i = 0; i < it->images; i++, c += (size_t)s->width * j->itemsize) {
     tg_window_read(&s->window, first + i, 1, it->row, it->rows, s->plane, part(j, w, PART_RAW), image);
-    for (int64_t k0 = 0; k0 < j->k; k0 += j->kc) {
+    for (int64_t k0 = 0; k0 < j->k && !tg_interrupted(); k0 += j->kc) {
       int64_t nk = tg_min(j->kc, j->k - k0);
       multiply(j, it->m, columns, k0, nk, packed_a(j, w, it, k0, nk), image, c, k0 > 0);
     }

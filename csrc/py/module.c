@@ -17,9 +17,10 @@ PyObject *engine_raise(tg_status status) {
                              [TG_ERR_VALUE] = PyExc_ValueError,
                              [TG_ERR_TYPE] = PyExc_TypeError,
                              [TG_ERR_INDEX] = PyExc_IndexError,
+                             [TG_ERR_INTERRUPTED] = PyExc_KeyboardInterrupt,
                              [TG_ERR_INTERNAL] = PyExc_RuntimeError,
                              [TG_ERR_UNSUPPORTED] = PyExc_NotImplementedError};
-  PyErr_SetString(types[status], tg_status_message());
+  if (status != TG_ERR_INTERRUPTED || !PyErr_Occurred()) PyErr_SetString(types[status], tg_status_message());
   return NULL;
 }
 
@@ -109,6 +110,7 @@ static int add_dtype_table(PyObject *module) {
 
 static void after_fork_in_child(void) {
   realize_after_fork();
+  interrupt_after_fork();
   pending_after_fork();
 }
 
