@@ -28,11 +28,15 @@ PyObject *engine_raise(tg_status status) {
 
 static PyObject *py_set_dtypes(PyObject *module, PyObject *table) {
   (void)module;
-  for (int d = 0; d < TG_DTYPE_COUNT; d++) {
-    PyObject *dtype = PyMapping_GetItemString(table, tg_dtypes[d].attribute);
-    if (!dtype) return NULL;
-    Py_XSETREF(engine.dtype[d], dtype);
+  PyObject *found[TG_DTYPE_COUNT];
+  int n = 0;
+  while (n < TG_DTYPE_COUNT && (found[n] = PyMapping_GetItemString(table, tg_dtypes[n].attribute))) n++;
+  bool ok = n == TG_DTYPE_COUNT;
+  for (int d = 0; d < n; d++) {
+    if (ok) Py_XSETREF(engine.dtype[d], found[d]);
+    else Py_DECREF(found[d]);
   }
+  if (!ok) return NULL;
   Py_RETURN_NONE;
 }
 
