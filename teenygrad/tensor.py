@@ -91,8 +91,7 @@ class Tensor:
     self.lazydata: LazyBuffer = data if dtype is None or dtype == data.dtype else data.cast(dtype)
     if requires_grad and self.lazydata.dtype.priority < 9: raise RuntimeError(f"only floats can require gradients, not {self.lazydata.dtype}")
     self.requires_grad = requires_grad
-    self.grad: Optional[Tensor] = None
-    self._ctx: Any = None  # the Function that made it, if it has a graph
+    self.grad: Optional[Tensor] = None; self._ctx: Any = None  # the Function that made it, if it has a graph
 
   def __repr__(self):
     """The values as PyTorch shows them, the middle of long ones left out; nothing is computed for it."""
@@ -103,6 +102,7 @@ class Tensor:
     values = np.array2string(self.numpy(), precision=4, separator=", ", prefix="Tensor(", threshold=1000, edgeitems=3)
     return f"Tensor({', '.join([values, *notes])})"
   def __hash__(self): return id(self)
+  def __reduce__(self): return _tensor, (self.lazydata, self.requires_grad), (None, {"grad": self.grad})  # copies have the value, not the graph
   @property
   def device(self) -> str: "The device's name, which is CPU."; return Device.DEFAULT
   @property
@@ -127,7 +127,7 @@ class Tensor:
     return self.numpy().item()
   def realize(self) -> Tensor: "Computes the value now; returns self."; _engine.realize([self.lazydata]); return self
   @staticmethod
-  def corealize(tensors: Iterable[Tensor]) -> None: "Computes the values of all tensors, together."; _engine.realize([t.lazydata for t in tensors])
+  def corealize(tensors: Iterable[Tensor]) -> None: "Computes them together."; _engine.realize(map(Tensor.lazydata.__get__, tensors))  # type: ignore
   def detach(self) -> Tensor: "The same value without a graph and with requires_grad False."; return _tensor(self.lazydata, False)
   def assign(self, x: Any) -> Tensor:
     """Takes over the value of x, a Tensor (with its dtype) or what the constructor takes; returns self. Other tensors and graphs already
@@ -521,9 +521,9 @@ class Tensor:
     total = (self._wide() if self.dtype.priority >= 9 else self if self.dtype.itemsize < 8 else self.cast(dtypes.float64)).sum(axis, keepdim)
     return (total._wide() / (prod(self.shape[a] for a in self._axes(axis)) or 1)).cast(self._float().dtype)
   def std(self, axis=None, keepdim: bool = False, correction: int = 1) -> Tensor:
-    """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction."""
-    x, n = self._wide(), prod(self.shape[a] for a in self._axes(axis))
-    return ((x - x.mean(axis, True)).square().sum(axis, keepdim) / float(max(0, n - correction))).sqrt().cast(self._float().dtype)
+    """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction. Without gradient at 0."""
+    x, n = self._wide(), max(0.0, prod(self.shape[a] for a in self._axes(axis)) - correction)
+    return ((v := (x - x.mean(axis, True)).square().sum(axis, keepdim) / n) == 0).where(0, v).sqrt().cast(self._float().dtype)
   def _along(self, fxn: Type[Function], axis) -> Tensor:
     """fxn, computed along the axis in float32 or wider."""
     return (self._wide()._reduce(fxn, axis, True) if self.numel() else self._wide()).cast(self._float().dtype)

@@ -559,11 +559,11 @@ def test_optimiser_refuses():
 def test_pickle_and_copy():
   x = W(1, 2)
   y = (x * x).sum()
-  for z in (pickle.loads(pickle.dumps(y)), copy.deepcopy(y)):
-    leaf = z.deepwalk()[0]._ctx.parents[0]
-    z.backward()
-    same(leaf.grad, [2, 4])
-    assert x.grad is None
+  for z in (pickle.loads(pickle.dumps(y)), copy.deepcopy(y), copy.copy(y)):
+    same(z, 5)
+    assert z.requires_grad and z._ctx is None
+  y.backward()
+  same(x.grad, [2, 4])
   p = pickle.loads(pickle.dumps(H(1, 2)))
   same(p, [1, 2], dtypes.half)
   same(copy.copy(F(1, 2)), [1, 2])
@@ -595,3 +595,16 @@ def test_condition_dtype_and_numbers():
 
 def test_a_mask_has_an_axis():
   with pytest.raises(IndexError, match="mask of one or more axes"): F(1, 2)[F(1).sum() > 0]
+
+def test_std_of_equal_elements():
+  for values, axis in (([3., 3.], None), ([[1., 1., 1.], [1., 2., 4.]], 1), ([[2., math.nan], [1., 1.]], 1)):
+    w, v = Tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
+    out, expected = w.std(axis), v.std(axis)
+    same(out, expected.detach().numpy())
+    out.sum().backward()
+    expected.sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), v.grad.numpy(), rtol=1e-6)
+
+def test_wrong_kinds():
+  for bad in ([5], [None], [F(1), "x"], 3, None):
+    with pytest.raises(TypeError): Tensor.corealize(bad)

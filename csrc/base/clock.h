@@ -4,4 +4,6 @@
 
 double tg_clock(void); /* seconds since some moment; never runs backwards */
 
+double tg_clock_coarse(void); /* the same to some milliseconds, in a few nanoseconds */
+
 #endif

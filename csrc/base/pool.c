@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/interrupt.h"
 
 #define OPEN ((int64_t)1 << 32)
 #define CACHE_LINE 64
@@ -93,7 +94,7 @@ static void take_tasks(int worker) {
     /* Relaxed: the counter only hands out numbers; the gate orders the data. */
     int64_t task = atomic_fetch_add_explicit(&pool.next_task, 1, memory_order_relaxed);
     if (task >= j.ntask) return;
-    tg_status status = j.fn(j.context, task, worker);
+    tg_status status = tg_interrupted() ? tg_interrupt_status() : j.fn(j.context, task, worker);
     if (status == TG_OK) continue;
     record_failure(status);
     atomic_store_explicit(&pool.next_task, j.ntask, memory_order_relaxed);
@@ -194,14 +195,14 @@ static void await_empty_gate(void) {
     pause_cpu();
   }
   pthread_mutex_lock(&pool.mutex);
-  while (atomic_load_explicit(&pool.gate, memory_order_acquire) != 0)
-    pthread_cond_wait(&pool.gate_empty, &pool.mutex);
+  while (atomic_load_explicit(&pool.gate, memory_order_acquire) != 0) pthread_cond_wait(&pool.gate_empty, &pool.mutex);
   pthread_mutex_unlock(&pool.mutex);
 }
 
 static tg_status run_inline(tg_task_fn fn, void *context, int64_t ntask) {
   tg_status status = TG_OK;
-  for (int64_t task = 0; task < ntask && status == TG_OK; task++) status = fn(context, task, 0);
+  for (int64_t task = 0; task < ntask && status == TG_OK; task++)
+    status = tg_interrupted() ? tg_interrupt_status() : fn(context, task, 0);
   return status;
 }
 

@@ -17,7 +17,8 @@
  * first one to be recorded; its message is carried over to the caller's thread). */
 typedef tg_status (*tg_task_fn)(void *context, int64_t task, int worker);
 
-/* Runs all tasks and returns when they are done. One task, or a pool of one, runs inline.
+/* Runs all tasks and returns when they are done. One task, or a pool of one, runs inline. INTERRUPTED before a task
+ * once the computation is to stop (base/interrupt.h): tasks should not take longer than some 10 ms, or ask themselves.
  * Tasks are handed out in order, one by one. If threads can't be started, the caller does all the work.
  * Not reentrant: called only under the engine's lock (the executors hold it). */
 tg_status tg_pool_run(tg_task_fn fn, void *context, int64_t ntask);

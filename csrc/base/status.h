@@ -15,6 +15,7 @@ typedef enum tg_status {
   TG_ERR_TYPE,        /* TypeError */
   TG_ERR_INDEX,       /* IndexError */
   TG_ERR_UNSUPPORTED, /* NotImplementedError */
+  TG_ERR_INTERRUPTED, /* what the signal's handler raised: KeyboardInterrupt */
   TG_ERR_INTERNAL,    /* RuntimeError: a promise of the engine's own was broken */
 } tg_status;
 

@@ -26,6 +26,7 @@
 
 #include "base/alloc.h"
 #include "base/integers.h"
+#include "base/interrupt.h"
 #include "base/pool.h"
 #include "exec/dot.h"
 #include "exec/pack.h"
@@ -225,7 +226,7 @@ static void run_panels(const job *j, const worker *w, const item *it, int64_t fi
                        int64_t pitch) {
   for (int64_t i = 0; first == last && i < it->m; i++)
     memset(c + (size_t)(i * pitch) * j->itemsize, 0, (size_t)it->n * j->itemsize);
-  for (int64_t k0 = first; k0 < last; k0 += j->kc) {
+  for (int64_t k0 = first; k0 < last && !tg_interrupted(); k0 += j->kc) {
     int64_t nk = tg_min(j->kc, last - k0);
     const char *a = packed_a(j, w, it, k0, nk);
     const char *b = packed(j, w, &j->b, (tg_piece){it->batch, it->n0, it->n, k0, nk}, PART_B);
@@ -239,7 +240,7 @@ static void run_images(const job *j, const worker *w, const item *it, char *c) {
   int64_t columns = tg_window_length(&s->window, it->rows), first = it->batch * s->window.outer[1].size + it->image;
   for (int64_t i = 0; i < it->images; i++, c += (size_t)s->width * j->itemsize) {
     tg_window_read(&s->window, first + i, 1, it->row, it->rows, s->plane, part(j, w, PART_RAW), image);
-    for (int64_t k0 = 0; k0 < j->k; k0 += j->kc) {
+    for (int64_t k0 = 0; k0 < j->k && !tg_interrupted(); k0 += j->kc) {
       int64_t nk = tg_min(j->kc, j->k - k0);
       multiply(j, it->m, columns, k0, nk, packed_a(j, w, it, k0, nk), image, c, j->nc, k0 > 0);
     }

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/integers.h"
+#include "base/interrupt.h"
 #include "base/pool.h"
 #include "exec/results.h"
 #include "exec/window.h"
@@ -118,7 +119,7 @@ static void read_a(const job *j, int index, int64_t image, int64_t count, int64_
 static void sum_chunk(const job *j, int index, int64_t batch, int64_t first, int64_t last, bool by_rows, char *c) {
   char *a = part(j, index, PART_A), *b = part(j, index, PART_B);
   memset(c, 0, block_bytes(j));
-  for (int64_t unit = first; unit < last; unit += j->together) {
+  for (int64_t unit = first; unit < last && !tg_interrupted(); unit += j->together) {
     int64_t count = tg_min(j->together, last - unit), image = batch * j->b.outer[1].size + unit / j->bands;
     int64_t row = unit % j->bands * j->rows, rows = tg_min(j->rows, j->b.axis[0].points - row);
     tg_window_read(&j->b, image, count, row, rows, j->plane, part(j, index, PART_RAW), b);

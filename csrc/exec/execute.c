@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/interrupt.h"
 #include "exec/run.h"
 
 /* The slots of each kernel, chained through `next` from `first[kernel]`: those it writes, and those to be let go after
@@ -31,7 +32,8 @@ static tg_status run_one(tg_schedule *s, int kernel, const chains *c, void **poi
     if (status) return status;
     pointers[i] = s->slots[i].buffer->data;
   }
-  return tg_run_kernel(&s->kernels[kernel], pointers);
+  tg_status status = tg_run_kernel(&s->kernels[kernel], pointers);
+  return tg_interrupted() ? tg_interrupt_status() : status; /* whatever came of loops that ended early */
 }
 
 tg_status tg_execute(tg_schedule *s, tg_trace_fn trace, void *context) {

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/interrupt.h"
 #include "base/integers.h"
 #include "base/pool.h"
 #include "exec/contract.h"
@@ -246,7 +247,7 @@ static void reduce_rows(const reduce_job *job, char *scratch, int64_t first, int
   tg_unflatten(first, k->shape, k->nout, idx);
   for (int64_t i = 0; i < n; i++, advance(k->shape, k->nout, idx)) {
     counter c = {job->fold.combine, (char *)small, sizeof *small, 1, 0};
-    for (int64_t r = r0, points; r < r1; r += points) {
+    for (int64_t r = r0, points; r < r1 && !tg_interrupted(); r += points) {
       const void *block = sums;
       int64_t count;
       if (job->run) {
@@ -292,7 +293,7 @@ static void reduce_columns(const reduce_job *job, char *scratch, char *levels, i
   fill_identity(job, acc, n);
   if (r0 >= r1) return; /* an empty reduction */
   tg_unflatten(r0, k->shape + k->nout, k->nred, idx);
-  for (int64_t r = r0, count; r < r1;) {
+  for (int64_t r = r0, count; r < r1 && !tg_interrupted();) {
     char *to = counter_next(&c);
     fill_identity(job, to, n);
     for (int64_t stop = tg_min(r + FOLD_RUN, r1); r < stop; r += count, advance(k->shape + k->nout, k->nred, idx)) {
@@ -461,9 +462,13 @@ static bool is_finite(const void *memory, tg_dtype dtype, int64_t n) {
 }
 
 static tg_status run_contraction(const tg_kernel *k, void *const *slots) {
+  const int64_t part = 1 << 20;
   for (int j = 0; j < 2; j++) {
     const tg_unmasked *u = &k->unmasked[j];
-    if (u->elements && !is_finite(slots[u->slot], u->dtype, u->elements)) return run_reduce(k->exact, slots);
+    const char *memory = slots[u->slot];
+    for (int64_t at = 0; at < u->elements && !tg_interrupted(); at += part)
+      if (!is_finite(memory + (size_t)at * tg_itemsize(u->dtype), u->dtype, tg_min(part, u->elements - at)))
+        return run_reduce(k->exact, slots);
   }
   return tg_contract_run(k, slots);
 }

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/integers.h"
+#include "base/interrupt.h"
 #include "base/pool.h"
 #include "exec/tasks.h"
 #include "exec/vm.h"
@@ -120,7 +121,7 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
   if (k->reduced_first) { /* the axis is the only fixed dim, rows lie side by side */
     size_t itemsize = tg_itemsize(k->reduced);
     memset(sums, 0, (size_t)(stop - first) * itemsize);
-    for (int64_t at = 0; at < job->length; at++) {
+    for (int64_t at = 0; at < job->length && !tg_interrupted(); at++) {
       const void *block = tg_vm_eval(job->body, vm, job->slots, &at, first, stop - first, NULL);
       tgk.binary[TG_OP_ADD][k->reduced](sums, sums, block, (size_t)(stop - first));
       store_block(job, &at, first, stop - first, sums, converted);
@@ -133,7 +134,7 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
     tg_element sum[ROWS] = {{0}};
     rows = tg_min(ROWS, stop - row);
     for (int64_t r = 0; r < rows; r++) tg_unflatten(row + r, k->shape, k->nout, idx[r]);
-    for (int64_t at = 0; at < job->length; at += TG_BLOCK) {
+    for (int64_t at = 0; at < job->length && !tg_interrupted(); at += TG_BLOCK) {
       int64_t n = tg_min(TG_BLOCK, job->length - at);
       for (int64_t r = 0; r < rows; r++)
         memcpy(sums + (size_t)r * block_bytes, tg_vm_eval(job->body, vm, job->slots, idx[r], at, n, NULL),
@@ -165,6 +166,8 @@ done:
 }
 
 /* ---- scatter ---- */
+
+#define PART ((size_t)1 << 20) /* of what is cleared and converted between two looks for an interrupt */
 
 static void add_at(tg_dtype dtype, void *to, const int64_t *position, const void *from, int64_t n) {
   if (dtype == TG_BOOL) {
@@ -200,7 +203,7 @@ static tg_status scatter_blocks(const tg_kernel *k, void *const *slots, const tg
   int64_t position[TG_BLOCK];
   tg_vm_prepare(body, scratch);
   tg_vm_prepare(target, scratch + body_bytes);
-  for (int64_t at = 0; at < points; at += TG_BLOCK) {
+  for (int64_t at = 0; at < points && !tg_interrupted(); at += TG_BLOCK) {
     int64_t n = tg_min(TG_BLOCK, points - at);
     int64_t first = at / row, rows = tg_ceil_div(at + n, row) - first;
     const int64_t *displaced = tg_vm_eval(target, scratch + body_bytes, slots, &none, first, rows, NULL);
@@ -219,16 +222,19 @@ tg_status tg_scatter_run(const tg_kernel *k, void *const *slots) {
   tg_vm *body = NULL, *target = NULL;
   tg_walk base = {0};
   int ndim = tg_vm_row_dims(&k->target, k->out.view);
-  void *out = slots[k->out.slot], *sums = out;
+  char *out = slots[k->out.slot], *sums = out;
   bool narrow = k->out.dtype != k->reduced;
   size_t count = (size_t)k->scattered, bytes = count * tg_itemsize(k->reduced);
   if (narrow && !(sums = tg_block_alloc(bytes))) return tg_fail_memory(bytes);
-  memset(sums, 0, bytes);
+  for (size_t at = 0; at < bytes && !tg_interrupted(); at += PART)
+    memset(sums + at, 0, bytes - at < PART ? bytes - at : PART);
   tg_status status = tg_vm_compile(&k->body, 0, &body);
   if (!status) status = tg_vm_compile_leading(&k->target, ndim, &target);
   if (!status) status = tg_walk_init_leading(&base, k->out.view, 0, ndim, k->out.dtype);
   if (!status) status = scatter_blocks(k, slots, body, target, &base, ndim, sums);
-  if (!status && narrow) tgk.cast[k->reduced][k->out.dtype](out, sums, count);
+  for (size_t at = 0; at < count && narrow && !status && !tg_interrupted(); at += PART)
+    tgk.cast[k->reduced][k->out.dtype](out + at * tg_itemsize(k->out.dtype), sums + at * tg_itemsize(k->reduced),
+                                       count - at < PART ? count - at : PART);
   if (narrow) tg_block_free(sums, bytes);
   tg_walk_clear(&base);
   tg_vm_free(target);

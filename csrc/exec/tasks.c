@@ -8,7 +8,8 @@
 int64_t tg_task_points(int64_t points, int64_t unit, int64_t cost) {
   int64_t least = tg_round_up(tg_ceil_div(TG_TASK_COST, cost), unit);
   int64_t share = tg_round_up(tg_ceil_div(points, (int64_t)tg_pool_size() * 16), unit);
-  return tg_max(share, least);
+  int64_t most = tg_round_up(tg_ceil_div(TG_TASK_MOST, cost), unit);
+  return tg_min(tg_max(share, least), most);
 }
 
 tg_status tg_workspace_init(tg_workspace *w, size_t each) {

@@ -6,8 +6,10 @@
 #include "base/status.h"
 
 #define TG_TASK_COST (1 << 17) /* simple operations: about 10 us, several times a wake-up */
+#define TG_TASK_MOST (1 << 21) /* less than 10 ms even where each of them misses the caches */
 
-/* Points a task covers: a multiple of `unit`, worth the hand-over, leaving several tasks a worker. */
+/* Points a task covers: a multiple of `unit`, worth the hand-over, leaving several tasks a worker, and over soon
+ * enough for an interrupt. */
 int64_t tg_task_points(int64_t points, int64_t unit, int64_t cost);
 
 /* Scratch memory of every worker, made before the loop starts so that tasks can't fail. */

@@ -173,6 +173,37 @@ static int dtype_of_array(PyArrayObject *array, tg_dtype *dtype) {
   return -1;
 }
 
+#define PART (1 << 22) /* elements copied between two looks for signals */
+
+/* Copies elements of `array`, those of the given sizes that start at `from`, to `to` in C order: NumPy does, from any
+ * strides and either byte order, misaligned or not. Many of them in halves along the first axis that can be cut. */
+static int copy_elements(PyArrayObject *array, int ndim, npy_intp *dims, char *from, tg_dtype dtype, char *to) {
+  npy_intp size = PyArray_MultiplyList(dims, ndim);
+  if (size > PART) {
+    int axis = 0;
+    while (dims[axis] == 1) axis++;
+    npy_intp whole = dims[axis], half = whole / 2;
+    dims[axis] = half;
+    int failed = copy_elements(array, ndim, dims, from, dtype, to);
+    dims[axis] = whole - half;
+    to += (size_t)(size / whole * half) * tg_itemsize(dtype);
+    if (!failed) failed = copy_elements(array, ndim, dims, from + PyArray_STRIDE(array, axis) * half, dtype, to);
+    dims[axis] = whole;
+    return failed;
+  }
+  if (PyErr_CheckSignals()) return -1;
+  PyArray_Descr *descr = PyArray_DESCR(array);
+  Py_INCREF(descr);
+  PyObject *source = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, dims, PyArray_STRIDES(array), from, 0, NULL);
+  PyObject *target = source ? PyArray_SimpleNewFromData(ndim, dims, numpy_type[dtype], to) : NULL;
+  bool ok = target && PyArray_CopyInto((PyArrayObject *)target, (PyArrayObject *)source) == 0;
+  Py_XDECREF(target);
+  Py_XDECREF(source);
+  if (ok && dtype == TG_BOOL) /* a view of other bytes as bool may hold more than 0 and 1 */
+    for (npy_intp i = 0; i < size; i++) to[i] = to[i] != 0;
+  return ok ? 0 : -1;
+}
+
 int convert_from_numpy(PyObject *o, tg_node **out) {
   tg_dtype dtype;
   tg_node *node;
@@ -195,17 +226,9 @@ int convert_from_numpy(PyObject *o, tg_node **out) {
     engine_raise(status);
     return -1;
   }
-  /* NumPy copies: any strides, either byte order, misaligned or not */
-  PyObject *target = PyArray_SimpleNewFromData(ndim, dims, numpy_type[dtype], node->buffer->data);
-  bool ok = target && PyArray_CopyInto((PyArrayObject *)target, array) == 0;
-  Py_XDECREF(target);
-  if (!ok) {
+  if (copy_elements(array, ndim, dims, PyArray_DATA(array), dtype, node->buffer->data)) {
     tg_node_unref(node);
     return -1;
-  }
-  if (dtype == TG_BOOL) { /* a view of other bytes as bool may hold more than 0 and 1 */
-    uint8_t *truth = node->buffer->data;
-    for (int64_t i = 0; i < node->shape->size; i++) truth[i] = truth[i] != 0;
   }
   *out = node;
   return 0;
@@ -232,14 +255,17 @@ PyObject *convert_to_numpy(const tg_node *node, const tg_view *view) {
   else memory = node->buffer->data;
   char *to = PyArray_DATA((PyArrayObject *)array);
   size_t itemsize = tg_itemsize(dtype);
+  bool can_ask = interrupt_start(), stop = false;
   Py_BEGIN_ALLOW_THREADS
-  for (int64_t at = 0; at < view->size; at += step) {
+  for (int64_t at = 0; at < view->size && !stop; at += step) {
     int64_t n = view->size - at < step ? view->size - at : step;
     char *block = to + (size_t)at * itemsize;
     const void *from = tg_walk_read(&walk, memory, &none, at, n, block);
     if (from != block) memcpy(block, from, (size_t)n * itemsize);
+    stop = can_ask && interrupt_ask();
   }
   Py_END_ALLOW_THREADS
   tg_walk_clear(&walk);
+  if (stop) Py_CLEAR(array);
   return array;
 }

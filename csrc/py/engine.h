@@ -35,7 +35,7 @@ typedef struct lazybuffer {
 
 /* ---- errors ---- */
 
-/* Raises the exception for a failed status with the core's message; returns NULL. */
+/* Raises the exception for a failed status with the core's message, INTERRUPTED having one already; returns NULL. */
 PyObject *engine_raise(tg_status status);
 
 /* ---- realize.c ---- */
@@ -43,8 +43,9 @@ PyObject *engine_raise(tg_status status);
 int realize_init(PyObject *module);
 void realize_after_fork(void);
 
-/* Waits for the engine's lock without the GIL. While the interpreter ends, its other threads are gone with whatever
- * they held: then RuntimeError (-1) instead of waiting for ever. */
+/* Waits for the engine's lock without the GIL, so that nothing is computed until engine_unlock. -1 with an exception:
+ * what a signal's handler raised meanwhile; RuntimeError in a handler that came upon a computation of this very thread,
+ * or while the interpreter ends, as its other threads are gone with whatever they held. */
 int engine_lock(void);
 void engine_unlock(void);
 
@@ -53,8 +54,23 @@ void engine_unlock(void);
 int engine_realize(lazybuffer *const *buffers, Py_ssize_t n);
 
 /* Computes those of the nodes that have no value yet; the caller has references on them, and the array is changed.
- * `what` names it in DEBUG output. As engine_realize otherwise. */
-int engine_run(tg_node **targets, int n, const char *what);
+ * `what` names it in DEBUG output. Gives up the GIL. A failed status has its exception set, and no node has changed;
+ * INTERRUPTED: it is a signal handler's. */
+tg_status engine_run(tg_node **targets, int n, const char *what);
+
+/* ---- interrupt.c ---- */
+
+/* To be called before asking. Can this thread run the handlers of signals? */
+bool interrupt_start(void);
+
+/* Runs the handlers of pending signals, every few milliseconds. True if one raised: the exception is set. Without the
+ * GIL, but with the thread's state. */
+bool interrupt_ask(void);
+
+/* Has there been a SIGINT, whose handler is still to run? With the GIL. */
+bool interrupt_ask_for_sigint(void);
+
+void interrupt_after_fork(void);
 
 /* ---- pending.c ---- */
 
@@ -62,8 +78,8 @@ void pending_init(void); /* reads TEENYGRAD_PENDING */
 void pending_after_fork(void);
 
 /* To be called when an operation has been built: computes what is pending if that is too much. Gives up the GIL then.
- * Never fails. */
-void engine_relieve(void);
+ * 0, or -1 with the exception of a signal's handler; no other failure counts. */
+int engine_relieve(void);
 
 /* ---- functions of the module, by file ---- */
 

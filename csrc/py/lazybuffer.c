@@ -34,7 +34,7 @@ static PyObject *wrap_node(tg_status status, tg_node *node) {
   if (status) return engine_raise(status);
   tg_view_ref(node->shape);
   PyObject *made = wrap(node, node->shape);
-  if (made) engine_relieve();
+  if (made && engine_relieve()) Py_CLEAR(made);
   return made;
 }
 
@@ -182,9 +182,8 @@ static PyObject *lazybuffer_loadop(PyObject *unused, PyObject *args, PyObject *k
     if (shape[i] < 0) return PyErr_Format(PyExc_ValueError, "negative size in shape %R", shape_object);
   switch (op) {
   case TG_OP_EMPTY: {
+    if (dtype == TG_BOOL) return constant(dtype, Py_False, ndim, shape); /* not any byte is a truth value */
     tg_status status = tg_node_buffer(dtype, ndim, shape, &node);
-    if (!status && dtype == TG_BOOL)
-      memset(node->buffer->data, 0, node->buffer->bytes); /* any byte is no truth value */
     return wrap_node(status, node);
   }
   case TG_OP_RAND: {

@@ -17,9 +17,10 @@ PyObject *engine_raise(tg_status status) {
                              [TG_ERR_VALUE] = PyExc_ValueError,
                              [TG_ERR_TYPE] = PyExc_TypeError,
                              [TG_ERR_INDEX] = PyExc_IndexError,
+                             [TG_ERR_INTERRUPTED] = PyExc_KeyboardInterrupt,
                              [TG_ERR_INTERNAL] = PyExc_RuntimeError,
                              [TG_ERR_UNSUPPORTED] = PyExc_NotImplementedError};
-  PyErr_SetString(types[status], tg_status_message());
+  if (status != TG_ERR_INTERRUPTED || !PyErr_Occurred()) PyErr_SetString(types[status], tg_status_message());
   return NULL;
 }
 
@@ -27,11 +28,15 @@ PyObject *engine_raise(tg_status status) {
 
 static PyObject *py_set_dtypes(PyObject *module, PyObject *table) {
   (void)module;
-  for (int d = 0; d < TG_DTYPE_COUNT; d++) {
-    PyObject *dtype = PyMapping_GetItemString(table, tg_dtypes[d].attribute);
-    if (!dtype) return NULL;
-    Py_XSETREF(engine.dtype[d], dtype);
+  PyObject *found[TG_DTYPE_COUNT];
+  int n = 0;
+  while (n < TG_DTYPE_COUNT && (found[n] = PyMapping_GetItemString(table, tg_dtypes[n].attribute))) n++;
+  bool ok = n == TG_DTYPE_COUNT;
+  for (int d = 0; d < n; d++) {
+    if (ok) Py_XSETREF(engine.dtype[d], found[d]);
+    else Py_DECREF(found[d]);
   }
+  if (!ok) return NULL;
   Py_RETURN_NONE;
 }
 
@@ -109,6 +114,7 @@ static int add_dtype_table(PyObject *module) {
 
 static void after_fork_in_child(void) {
   realize_after_fork();
+  interrupt_after_fork();
   pending_after_fork();
 }
 

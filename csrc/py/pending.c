@@ -1,7 +1,7 @@
 /* Limits of what is left pending. A program that never reads its values, or only at its end, would otherwise keep every
  * operation it asked for, and the data of every step that one of them needs. Past a limit the pending work is
  * computed, right after the operation that came too many was built. That changes when something is computed, never
- * what: what fails then stays pending, and fails when it is read.
+ * what: what fails then stays pending, and fails when it is read. Only Ctrl-C is heard at once.
  *
  *     pending |                 .            The next time is when as much again has come as stayed behind, so that all
  *             |   .   .        /|            the walks over what can't be computed (because Python holds it, and it is
@@ -37,35 +37,41 @@ static bool exceeds(pressure bound) {
   return p->nodes > bound.nodes || p->bytes > bound.bytes;
 }
 
-/* All in one schedule; if that fails, one by one, so that only what can't be computed stays behind. */
-static void compute(bool large) {
+/* All in one schedule; if that fails, one by one, so that only what can't be computed stays behind. INTERRUPTED with
+ * the exception set, or OK. */
+static tg_status compute(bool large) {
   tg_node **nodes = NULL, **targets = NULL;
   int n;
-  if (tg_pending_select(large, &nodes, &n)) return;
+  if (tg_pending_select(large, &nodes, &n)) return TG_OK;
+  tg_status status = TG_OK;
   if (n && (targets = tg_malloc((size_t)n * sizeof *targets))) {
     memcpy(targets, nodes, (size_t)n * sizeof(tg_node *));
-    if (engine_run(targets, n, "pending")) {
+    status = engine_run(targets, n, "pending");
+    bool each = status && n > 1;
+    for (int i = 0; i < n && each && status != TG_ERR_INTERRUPTED; i++) {
       PyErr_Clear();
-      for (int i = 0; i < n && n > 1; i++) {
-        targets[0] = nodes[i];
-        if (engine_run(targets, 1, "pending")) PyErr_Clear();
-      }
+      targets[0] = nodes[i];
+      status = engine_run(targets, 1, "pending");
     }
   }
   tg_free(targets);
   tg_pending_release(nodes, n);
+  if (status == TG_ERR_INTERRUPTED) return status;
+  PyErr_Clear();
+  return TG_OK;
 }
 
-void engine_relieve(void) {
-  if (!exceeds(next) || relieving) return;
+int engine_relieve(void) {
+  if (!exceeds(next) || relieving) return 0;
   relieving = true;
   relieved++;
-  compute(false);
-  if (exceeds(limit)) compute(true);
+  tg_status status = compute(false);
+  if (!status && exceeds(limit)) status = compute(true);
   const tg_pending *left = tg_node_pending();
   next.nodes = left->nodes > limit.nodes / 2 ? 2 * left->nodes : limit.nodes;
   next.bytes = left->bytes > limit.bytes / 2 ? 2 * left->bytes : limit.bytes;
   relieving = false;
+  return status ? -1 : 0;
 }
 
 /* The thread that was at it is not in a child process. */

@@ -3,39 +3,95 @@
 #include "py/engine.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include "base/alloc.h"
+#include "base/interrupt.h"
 #include "py/trace.h"
 #include "sched/dump.h"
 #include "sched/work.h"
 
 /* ---- the lock ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+#define LOOK_MS 50 /* while waiting, the main thread looks for signals that often */
 
-int engine_lock(void) {
+/* Held by one thread, `depth` times: a signal's handler that computes does so within what it came upon. `mutex` guards
+ * it all, and is held for a few instructions only. */
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t released;
+  unsigned long holder;
+  int depth; /* 0: free */
+} lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .released = PTHREAD_COND_INITIALIZER};
+
+static bool is_ending(void) {
 #if PY_VERSION_HEX >= 0x030d0000
-  bool ending = Py_IsFinalizing();
+  return Py_IsFinalizing();
 #else
-  bool ending = _Py_IsFinalizing();
+  return _Py_IsFinalizing();
 #endif
-  if (ending && pthread_mutex_trylock(&lock)) {
-    PyErr_SetString(PyExc_RuntimeError, "the interpreter ended while another thread was computing");
-    return -1;
-  }
-  if (ending) return 0;
-  Py_BEGIN_ALLOW_THREADS
-  pthread_mutex_lock(&lock);
-  Py_END_ALLOW_THREADS
-  return 0;
 }
 
-void engine_unlock(void) { pthread_mutex_unlock(&lock); }
+/* Takes the lock if it is free, or this thread's. */
+static bool try_lock(bool wait) {
+  unsigned long self = PyThread_get_thread_ident();
+  pthread_mutex_lock(&lock.mutex);
+  if (wait && lock.depth) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until); /* the clock of pthread_cond_timedwait everywhere */
+    until.tv_nsec += LOOK_MS * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&lock.released, &lock.mutex, &until);
+  }
+  bool taken = !lock.depth || lock.holder == self;
+  if (taken) {
+    lock.holder = self;
+    lock.depth++;
+  }
+  pthread_mutex_unlock(&lock.mutex);
+  return taken;
+}
 
-/* In a child process the thread that held the lock is gone, and with it its schedule. */
+/* As engine_lock, but a handler may come in. */
+static tg_status enter(void) {
+  bool taken = try_lock(false);
+  while (!taken) {
+    if (is_ending()) {
+      PyErr_SetString(PyExc_RuntimeError, "the interpreter ended while another thread was computing");
+      return TG_ERR_INTERNAL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    taken = try_lock(true);
+    Py_END_ALLOW_THREADS
+    if (!taken && PyErr_CheckSignals()) return TG_ERR_INTERRUPTED;
+  }
+  return TG_OK;
+}
+
+void engine_unlock(void) {
+  pthread_mutex_lock(&lock.mutex);
+  if (!--lock.depth) pthread_cond_signal(&lock.released);
+  pthread_mutex_unlock(&lock.mutex);
+}
+
+int engine_lock(void) {
+  if (enter()) return -1;
+  if (lock.depth == 1) return 0;
+  engine_unlock();
+  PyErr_SetString(PyExc_RuntimeError, "this can't be changed by a signal's handler while its thread computes");
+  return -1;
+}
+
+/* In a child process the thread that held the lock is gone, and with it its schedule. If it is this one, which forked in
+ * a signal's handler, the workers are gone that had their part in it: it has to start again. */
 void realize_after_fork(void) {
-  pthread_mutex_t fresh = PTHREAD_MUTEX_INITIALIZER;
-  lock = fresh;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+  lock.mutex = mutex;
+  lock.released = released;
+  if (lock.holder != PyThread_get_thread_ident()) lock.depth = 0;
+  if (lock.depth) tg_interrupt();
 }
 
 /* ---- realizing ---- */
@@ -64,25 +120,55 @@ static int keep_unrealized(tg_node **nodes, int n) {
   return left;
 }
 
-int engine_run(tg_node **targets, int n, const char *what) {
+/* Signals are looked for with `ask` from here on, NULL ends it; not in a handler that came upon a computation. */
+static void watch(tg_interrupt_fn ask) {
+  if (lock.depth == 1) tg_interrupt_watch(ask && interrupt_start() ? ask : NULL);
+}
+
+static tg_status build(tg_node **targets, int *n, tg_schedule **s) {
+  *n = keep_unrealized(targets, *n);
+  if (!*n) return TG_OK;
+  watch(interrupt_ask_for_sigint);
+  tg_status status = tg_schedule_build(targets, *n, s);
+  watch(NULL);
+  return status;
+}
+
+/* After a failure, with no exception for it yet: is it to be tried again? An interrupt whose handler raises nothing is
+ * no reason to fail. */
+static bool try_again(tg_status status) {
+  return status == TG_ERR_INTERRUPTED && !PyErr_Occurred() && !PyErr_CheckSignals();
+}
+
+static tg_status run_once(tg_node **targets, int *n, const char *what) {
   tg_schedule *s = NULL;
   trace t = {0};
-  if (engine_lock()) return -1;
-  n = keep_unrealized(targets, n);
-  tg_status status = n ? tg_schedule_build(targets, n, &s) : TG_OK;
+  tg_status status = enter();
+  if (status) return status;
+  status = build(targets, n, &s);
   if (s) {
     trace_init(&t, s);
+    watch(interrupt_ask);
     Py_BEGIN_ALLOW_THREADS
     status = trace_execute(&t, s);
     Py_END_ALLOW_THREADS
+    watch(NULL);
+    if (PyErr_Occurred()) status = TG_ERR_INTERRUPTED;
     if (!status) tg_schedule_commit(s);
   }
   engine_unlock();
-  if (s && !status) trace_print(&t, s, what, n);
+  if (s && !status) trace_print(&t, s, what, *n);
   trace_clear(&t);
   tg_schedule_free(s);
-  if (status) engine_raise(status);
-  return status ? -1 : 0;
+  return status;
+}
+
+tg_status engine_run(tg_node **targets, int n, const char *what) {
+  tg_status status;
+  do status = run_once(targets, &n, what);
+  while (try_again(status));
+  if (status && !PyErr_Occurred()) engine_raise(status);
+  return status;
 }
 
 /* The nodes of the buffers, each narrowed to the part that is seen; borrowed, in an array to be freed. NULL with an
@@ -110,9 +196,9 @@ int engine_realize(lazybuffer *const *buffers, Py_ssize_t n) {
   tg_node **targets = targets_of(buffers, n);
   if (!targets) return -1;
   int left = keep_unrealized(targets, (int)n);
-  int failed = left ? engine_run(targets, left, "realize") : 0;
+  tg_status status = left ? engine_run(targets, left, "realize") : TG_OK;
   tg_free(targets);
-  return failed;
+  return status ? -1 : 0;
 }
 
 /* ---- for Python ---- */
@@ -197,15 +283,21 @@ static PyObject *py_schedule(PyObject *module, PyObject *const *args, Py_ssize_t
   lazybuffer **buffers = buffers_of(args[0], &items, &n);
   if (!buffers) return NULL;
   tg_node **targets = targets_of(buffers, n);
-  if (!targets || engine_lock()) goto done;
-  tg_status status = tg_schedule_build(targets, keep_unrealized(targets, (int)n), &s);
-  engine_unlock();
+  if (!targets) goto done;
+  tg_status status;
+  int left = (int)n;
+  do {
+    if ((status = enter())) goto done;
+    status = build(targets, &left, &s);
+    engine_unlock();
+  } while (try_again(status));
   if (status) {
     engine_raise(status);
     goto done;
   }
-  list = PyList_New(s->nkernel);
-  for (int k = 0; list && k < s->nkernel; k++) {
+  int nkernel = s ? s->nkernel : 0;
+  list = PyList_New(nkernel);
+  for (int k = 0; list && k < nkernel; k++) {
     PyObject *item = item_new(s, k);
     if (!item) Py_CLEAR(list);
     else PyList_SET_ITEM(list, k, item);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/interrupt.h"
 #include "sched/builder.h"
 
 #define MAX_RECOMPUTE 4     /* a merged sum may be evaluated this many times as often as before */
@@ -264,6 +265,7 @@ tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) {
   count_raw_readers(b);
   for (int64_t i = 0; i < b->nitem; i++) {
     const tg_node *n = b->items[i].node;
+    if (tg_interrupted()) return tg_interrupt_status();
     if (n->kind == TG_NODE_REDUCE) {
       if ((status = add_reduction(b, i))) return status;
       continue;

@@ -21,6 +21,7 @@
 
 #include "base/alloc.h"
 #include "base/integers.h"
+#include "base/interrupt.h"
 #include "sched/builder.h"
 
 /* Costs in simple vector operations on an element in L1. A load or store passes main memory. */
@@ -648,7 +649,7 @@ tg_status tg_group(tg_builder *b) {
   estimate_costs(b);
   for (int64_t i = b->nitem - 1; i >= 0; i--) {
     if (!b->items[i].live) continue;
-    tg_status status = place(b, i);
+    tg_status status = tg_interrupted() ? tg_interrupt_status() : place(b, i);
     if (status) return status;
   }
   return tg_order_groups(b);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/interrupt.h"
 #include "sched/builder.h"
 
 #define STREAM_BYTES ((size_t)8 << 20) /* results from which on a later reader would hardly find them in a cache */
@@ -70,6 +71,7 @@ static void choose_streams(tg_schedule *s) {
 
 static tg_status lower_all(tg_builder *b, tg_schedule *s) {
   for (int64_t g = 0; g < b->ngroup; g++) {
+    if (tg_interrupted()) return tg_interrupt_status();
     tg_status status = tg_lower(b, &b->groups[b->order[g]], &s->kernels[s->nkernel]);
     if (status) return status;
     note_uses(s, &s->kernels[s->nkernel], s->nkernel);
@@ -117,10 +119,15 @@ done:
 
 /* ---- after running ---- */
 
+/* A signal's handler may have computed the node while this schedule ran. */
+static void commit(tg_node *n, tg_buffer *buffer) {
+  if (!tg_is_realized(n)) tg_node_realize(n, buffer);
+}
+
 void tg_schedule_commit(tg_schedule *s) {
-  for (int i = 0; i < s->nalias; i++) tg_node_realize(s->aliases[i].node, s->slots[s->aliases[i].slot].buffer);
+  for (int i = 0; i < s->nalias; i++) commit(s->aliases[i].node, s->slots[s->aliases[i].slot].buffer);
   for (int i = 0; i < s->nslot; i++)
-    if (s->slots[i].writer >= 0 && s->slots[i].keep) tg_node_realize(s->slots[i].node, s->slots[i].buffer);
+    if (s->slots[i].writer >= 0 && s->slots[i].keep) commit(s->slots[i].node, s->slots[i].buffer);
 }
 
 void tg_schedule_free(tg_schedule *s) {
