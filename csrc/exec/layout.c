@@ -35,8 +35,11 @@ tg_view *tg_layout(const tg_view *v, int ndim, const tg_layout_dim *dims) {
   }
   for (int i = 0, k = v->nbound; i < ndim; i++) {
     if (!dims[i].clip) continue;
+    const tg_layout_dim *with = &dims[dims[i].with];
+    int64_t last = v->shape[dims[i].source] - 1 + dims[i].times * (v->shape[with->source] - 1);
     coef[i] = 1;
-    bound[k++] = (tg_bound){-dims[i].before, v->shape[dims[i].source], coef};
+    if (dims[i].times) coef[dims[i].with] = dims[i].times;
+    bound[k++] = (tg_bound){-dims[i].before - dims[i].times * with->before, last + 1, coef};
     coef += ndim;
   }
   return made;

@@ -17,11 +17,14 @@ tg_dims tg_dims_of(const int64_t *shape, int first, int count);
 
 /* One dim of the view to be made: index i of it sees index i - before of dim `source`, which is in at most one of them.
  * Where that is outside of the original's shape, the element is read like any other, as the caller knows that
- * there is one; with `clip`, it is invalid. */
+ * there is one; with `clip`, it is invalid. With `times` the dim counts steps between those of another one of the dims,
+ * `with`, which is such a number of steps: clipped are steps before the first and behind the last of both. */
 typedef struct tg_layout_dim {
   int source;
   int64_t size, before;
   bool clip;
+  int with;
+  int64_t times;
 } tg_layout_dim;
 
 /* In one allocation (tg_free), NULL without memory. Dims left out must not matter to v, or count from 0. */

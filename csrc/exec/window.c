@@ -7,15 +7,44 @@
 #include "base/alloc.h"
 #include "base/integers.h"
 
-/* Is one step along dim j of the view as `*by` steps along dim i, in position and bounds? No more than there are points
- * along i, so that both together leave no element out. */
-static bool moves_along(const tg_view *v, int j, int i, int64_t *by) {
-  if (v->stride[i] == 0 || v->stride[j] % v->stride[i]) return false;
-  *by = v->stride[j] / v->stride[i];
-  if (*by == 0 || *by > v->shape[i] || *by < -v->shape[i]) return false;
+/* Are `steps` steps along dim j of the view as `*by` steps along dim i, in position and bounds? */
+static bool moves_along(const tg_view *v, int j, int64_t steps, int i, int64_t *by) {
+  if (v->stride[i] == 0 || v->stride[j] * steps % v->stride[i]) return false;
+  *by = v->stride[j] * steps / v->stride[i];
   for (int k = 0; k < v->nbound; k++)
-    if (v->bound[k].coef[j] != *by * v->bound[k].coef[i]) return false;
+    if (v->bound[k].coef[j] * steps != *by * v->bound[k].coef[i]) return false;
   return true;
+}
+
+/* How shift dim s moves along the run's dims: by the least number of steps, and no more than there are points, so that
+ * both together leave no element out. Else, how many steps of it make one. */
+static void find_move(tg_window *w, int s) {
+  const tg_view *v = w->of;
+  int j = w->shift.first + s;
+  int64_t by;
+  for (int i = 0; i < w->nrun; i++) {
+    const tg_window_axis *axis = &w->axis[i];
+    if (axis->split || !moves_along(v, j, 1, axis->source, &by) || by == 0 || by > axis->points || by < -axis->points)
+      continue;
+    if (w->moves[s] >= 0 && llabs(by) >= llabs(w->by[s])) continue;
+    w->moves[s] = i;
+    w->by[s] = by;
+  }
+  for (int i = 0; i < w->nrun && w->moves[s] < 0; i++) {
+    int64_t steps = v->stride[j] ? v->stride[w->axis[i].source] / v->stride[j] : 0;
+    if (steps < 2 || w->axis[i].moved || !moves_along(v, j, steps, w->axis[i].source, &by) || by != 1) continue;
+    w->moves[s] = i;
+    w->by[s] = 1;
+    w->each[s] = steps;
+    w->axis[i].split = true;
+  }
+  if (w->moves[s] >= 0) w->axis[w->moves[s]].moved = true;
+}
+
+/* Planes that a shift dim numbers. */
+static int64_t planes_of(const tg_window *w, int s) {
+  int64_t size = w->of->shape[w->shift.first + s];
+  return w->moves[s] < 0 ? size : tg_min(size, w->each[s]);
 }
 
 static bool matters(const tg_view *v, int j) {
@@ -29,6 +58,8 @@ static bool matters(const tg_view *v, int j) {
 static int64_t margin(const tg_window *w, int i) {
   const tg_window_axis *axis = &w->axis[i];
   int64_t low = 0, high = 0;
+  for (int s = 0; s < w->shift.count; s++)
+    if (w->moves[s] == i && w->each[s] > 1) return 0; /* planes differ */
   for (int k = 0; k < w->of->nbound; k++) {
     const tg_bound *b = &w->of->bound[k];
     int64_t coef = b->coef[axis->source];
@@ -63,21 +94,14 @@ bool tg_window_plan(tg_window *w, const tg_view *v, tg_dims batch, tg_dims run, 
   for (int s = 0; s < shift.count; s++) {
     int j = shift.first + s;
     w->moves[s] = -1;
+    w->each[s] = 1;
     if (!matters(v, j)) continue;
-    for (int i = 0; i < nrun; i++) {
-      int64_t by;
-      if (!moves_along(v, j, w->axis[i].source, &by)) continue;
-      if (w->moves[s] >= 0 && llabs(by) >= llabs(w->by[s])) continue;
-      w->moves[s] = i;
-      w->by[s] = by;
-    }
-    if (w->moves[s] < 0) {
-      w->plane[w->nplane++] = j;
-      w->planes *= v->shape[j];
-      continue;
-    }
+    find_move(w, s);
+    if (w->moves[s] < 0 || w->each[s] > 1) w->plane[w->nplane++] = s;
+    w->planes *= planes_of(w, s);
+    if (w->moves[s] < 0) continue;
     tg_window_axis *axis = &w->axis[w->moves[s]];
-    int64_t reach = w->by[s] * (v->shape[j] - 1);
+    int64_t reach = w->by[s] * ((v->shape[j] - 1) / w->each[s]);
     axis->size += llabs(reach);
     if (reach < 0) axis->before -= reach;
   }
@@ -103,8 +127,14 @@ tg_status tg_window_open(tg_window *w, const tg_access *access, void *const *slo
   for (int g = 0; g < 2; g++)
     for (int i = 0; i < w->outer[g].count; i++, n++)
       dims[n] = (tg_layout_dim){.source = w->outer[g].first + i, .size = w->of->shape[w->outer[g].first + i]};
-  for (int i = 0; i < w->nplane; i++, n++)
-    dims[n] = (tg_layout_dim){.source = w->plane[i], .size = w->of->shape[w->plane[i]]};
+  for (int i = 0; i < w->nplane; i++, n++) {
+    int s = w->plane[i];
+    dims[n] = (tg_layout_dim){.source = w->shift.first + s, .size = planes_of(w, s)};
+    if (w->moves[s] < 0) continue;
+    dims[n].clip = true;
+    dims[n].with = w->outer[0].count + w->outer[1].count + w->nplane + w->moves[s];
+    dims[n].times = w->each[s];
+  }
   for (int i = 0; i < w->nrun; i++, n++)
     dims[n] = (tg_layout_dim){.source = w->axis[i].source, .size = w->axis[i].size, .before = w->axis[i].before};
   w->view = tg_layout(w->of, n, dims);
@@ -118,23 +148,20 @@ void tg_window_close(tg_window *w) {
 }
 
 void tg_window_shifts(const tg_window *w, int64_t plane, int64_t *shifts) {
-  int64_t start = 0, at[TG_MAX_DIMS] = {0}, step[TG_MAX_DIMS] = {0};
+  int64_t start = 0, at[TG_MAX_DIMS] = {0}, jump[TG_MAX_DIMS] = {0}; /* from one plane to the next */
   const int64_t *shape = w->of->shape + w->shift.first;
   for (int i = 0; i < w->nrun; i++) start += w->axis[i].before * w->axis[i].step;
   for (int i = w->nplane - 1; i >= 0; i--) {
-    step[w->plane[i] - w->shift.first] = plane;
-    plane *= w->of->shape[w->plane[i]];
+    jump[w->plane[i]] = plane;
+    plane *= planes_of(w, w->plane[i]);
   }
-  for (int s = 0; s < w->shift.count; s++)
-    if (w->moves[s] >= 0) step[s] = w->by[s] * w->axis[w->moves[s]].step;
   for (int64_t i = 0; i < w->shift.size; i++) {
     shifts[i] = start;
-    for (int s = w->shift.count - 1; s >= 0; s--) {
-      start += step[s];
-      if (++at[s] < shape[s]) break;
-      start -= at[s] * step[s];
-      at[s] = 0;
+    for (int s = 0; s < w->shift.count; s++) {
+      if (w->moves[s] < 0) shifts[i] += at[s] * jump[s];
+      else shifts[i] += at[s] % w->each[s] * jump[s] + at[s] / w->each[s] * w->by[s] * w->axis[w->moves[s]].step;
     }
+    for (int s = w->shift.count - 1; s >= 0 && ++at[s] == shape[s]; s--) at[s] = 0;
   }
 }
 

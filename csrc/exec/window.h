@@ -14,7 +14,9 @@
  * Where rows begin and end in masked elements, a row's end and the beginning of the next one are the same zeros.
  *
  * Shift dims that move along none of the run's are planes of the image (input channels), what is neither
- * shift nor run numbers whole images. The run's dims are the last ones of their group.
+ * shift nor run numbers whole images. Where the run takes every s-th element only (a convolution with stride s), and the
+ * shift moves by one, the image is read as s planes, its elements s * i + r for each r < s: then a shift of
+ * s * q + r is one of q in plane r. The run's dims are the last ones of their group.
  *
  * Owns: a view and its walk. Callers: contract.c (runs are outputs), dot.c (runs are summed). */
 #ifndef TG_EXEC_WINDOW_H
@@ -31,6 +33,7 @@ typedef struct tg_window_axis {
   int64_t points, size; /* of the run; of the image, without zeros shared with the next row */
   int64_t before;       /* where the run's point 0 lies */
   int64_t step;         /* elements of the image from one to the next */
+  bool moved, split;    /* some shift dim moves along it; by parts of a step, and no other one does */
 } tg_window_axis;
 
 typedef struct tg_window {
@@ -38,13 +41,14 @@ typedef struct tg_window {
   tg_dims outer[2], shift;
   int nrun, nplane;
   tg_window_axis axis[TG_MAX_DIMS];
-  int plane[TG_MAX_DIMS];  /* the shift dims that number planes */
-  int moves[TG_MAX_DIMS];  /* shift dim: the axis it moves along, or -1 */
-  int64_t by[TG_MAX_DIMS]; /* and how far */
-  int64_t images, planes;  /* how many; planes of one image */
-  int64_t size;            /* elements of a whole plane */
-  int64_t points, length;  /* of the run: points; elements from the first to behind the last */
-  int64_t spill;           /* elements behind a plane that its last row sees and that must be zeros */
+  int plane[TG_MAX_DIMS];    /* the shift dims that number planes */
+  int moves[TG_MAX_DIMS];    /* shift dim: the axis it moves along, or -1 */
+  int64_t by[TG_MAX_DIMS];   /* and how far */
+  int64_t each[TG_MAX_DIMS]; /* shift dim: how many of its steps are one such move, s above; else 1 */
+  int64_t images, planes;    /* how many; planes of one image */
+  int64_t size;              /* elements of a whole plane */
+  int64_t points, length;    /* of the run: points; elements from the first to behind the last */
+  int64_t spill;             /* elements behind a plane that its last row sees and that must be zeros */
   /* after tg_window_open: */
   const void *memory;
   tg_view *view; /* dims (outer, planes, axes) */
