@@ -21,7 +21,7 @@
 #include "exec/results.h"
 #include "exec/window.h"
 
-#define MIN_USES 3              /* of an element of an image, to be worth it */
+#define MIN_USES 1.5            /* of an element of an image, to be worth it */
 #define MIN_UNITS 8             /* of all batches: they are what workers share */
 #define MAX_JUNK 1.5            /* vectors over what would do */
 #define RUN_POINTS 1024         /* a tile's rows of a stay in L1 */

@@ -92,6 +92,8 @@ tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) TG_MUS
 int tg_domain_order(const tg_node *n, int64_t *order);
 /* group.c: places every live item. */
 tg_status tg_group(tg_builder *b) TG_MUST_CHECK;
+/* Dims that sort a view's strides, the largest first. */
+void tg_sort_strides(const tg_view *v, int64_t *order);
 /* order.c. The groups that read item i, also through items that are computed wherever they are read: *count of them in
  * a *list to be freed. */
 tg_status tg_reading_groups(tg_builder *b, int64_t i, int64_t **list, int64_t *count) TG_MUST_CHECK;

@@ -231,8 +231,7 @@ static tg_status refine_domain(tg_builder *b, group *g, const tg_view *fine, tg_
   return status;
 }
 
-/* Dims that sort a view's strides, the largest first. */
-static void sort_strides(const tg_view *v, int64_t *order) {
+void tg_sort_strides(const tg_view *v, int64_t *order) {
   for (int i = 0; i < v->ndim; i++) {
     int at = i;
     for (; at > 0 && v->stride[order[at - 1]] < v->stride[i]; at--) order[at] = order[at - 1];
@@ -267,7 +266,7 @@ static tg_status adopt_domain(tg_builder *b, group *g, tg_view *whole, tg_view *
   tg_view *permuted = NULL, *padded = NULL, *through = NULL, *domain = NULL;
   if (g->closed || g->nout != g->domain->ndim || g->noutput > 1) return TG_OK;
   if (tg_view_is_contiguous(*own) && (*own)->size == whole->size) return TG_OK;
-  sort_strides(*own, order);
+  tg_sort_strides(*own, order);
   if (!is_crop(*own, order, whole->size, before, after)) return TG_OK;
   double extra = (double)(whole->size - (*own)->size) * g->weight;
   if (extra > (STORE_COST + LOAD_COST) * (double)whole->size) return TG_OK;

@@ -358,24 +358,28 @@ static tg_status orient_reduce(tg_kernel *k) {
   return tg_permute_accesses(k->body.access, k->body.naccess, k->nout + k->nred, order);
 }
 
-/* Of the out dims of at least `least` points along which one factor varies and the other does not, the one along which
- * the output is densest; -1 if there is none. */
-static int dense_dim(const tg_kernel *k, int64_t least) {
-  int dense = -1;
-  for (int i = 0; i < k->nout; i++) {
-    if (k->shape[i] < least || tg_view_depends(k->a.view, i) == tg_view_depends(k->b.view, i)) continue;
-    if (dense < 0 || llabs(k->out.view->stride[i]) <= llabs(k->out.view->stride[dense])) dense = i;
+/* Which factor, 0 or 1, varies along the dims in which the output is dense: the innermost ones, unless they are only a
+ * few points. */
+static int dense_factor(const tg_kernel *k) {
+  int64_t order[TG_MAX_DIMS], run = 1;
+  int first = -1, factor = -1;
+  tg_sort_strides(k->out.view, order);
+  for (int i = k->nout - 1; i >= 0 && run < SHORTEST_ROW; i--) {
+    int d = (int)order[i];
+    bool a = tg_view_depends(k->a.view, d), b = tg_view_depends(k->b.view, d);
+    if (a == b) continue;
+    run = b == (factor == 1) && factor >= 0 ? run * k->shape[d] : k->shape[d];
+    factor = b;
+    if (first < 0) first = factor;
   }
-  return dense;
+  return run < SHORTEST_ROW ? first : factor;
 }
 
-/* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense, but for a few
- * points. */
+/* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense. */
 static tg_status orient_contraction(tg_kernel *k) {
   int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS];
-  int at = 0, dense = dense_dim(k, SHORTEST_ROW), ndim = k->nout + k->nred;
-  if (dense < 0) dense = dense_dim(k, 2);
-  if (dense >= 0 && tg_view_depends(k->a.view, dense)) {
+  int at = 0, ndim = k->nout + k->nred;
+  if (dense_factor(k) == 0) {
     tg_access swap = k->a;
     k->a = k->b;
     k->b = swap;
