@@ -331,6 +331,7 @@ static bool columns_pay(const tg_kernel *k) {
     for (int d = 0; d < v->ndim; d++) {
       if (v->shape[d] == 1 || !v->stride[d]) continue;
       elements *= (double)v->shape[d];
+      if (v->shape[d] < SHORTEST_ROW) continue;
       if (dense < 0 || llabs(v->stride[d]) <= llabs(v->stride[dense])) dense = d;
     }
     if (dense >= 0) *(dense >= k->nout ? &rows : &columns) += elements;
