@@ -10,7 +10,8 @@ class Workload:
   tol: results a and b are equal if |a - b| <= tol (|b| + rms(b)).
   backward: the shape of the gradient that the result is given; then the results are the output and the gradients of all float inputs.
   steps: the functions are called once and return the step to be measured.
-  flops: float32 operations of a call, for its share of what the processor can do. summary: what is compared instead of the results (for random numbers). limit: MiB that ours may grow by in the first call."""
+  summary: what is compared instead of the results (for random numbers). limit: MiB that ours may grow by in the first call.
+  flops: float32 operations of a call, for its share of what the processor can do."""
   inputs: Tuple[Callable, ...]
   ours: Any
   torch: Any = None
@@ -28,6 +29,17 @@ def integers(high, *shape): return lambda rng: rng.integers(0, high, shape)
 def both(f): return {"ours": f, "torch": f}
 def all_three(f): return {"ours": f, "torch": f, "numpy": f}
 def product(left, right, **kwargs): return Workload((normal(*left), normal(*right)), **all_three(lambda L, a, b: a @ b), **kwargs)
+
+def product_in(dtype, n, tol):
+  """The product of matrices converted beforehand."""
+  def ours(L, a, b):
+    from teenygrad.helpers import dtypes
+    a, b = (x.cast(getattr(dtypes, dtype)).realize() for x in (a, b))
+    return lambda: (a @ b,)
+  def torch(L, a, b):
+    a, b = (x.to(getattr(L, dtype)) for x in (a, b))
+    return lambda: (a @ b,)
+  return Workload((normal(n, n),) * 2, ours, torch, steps=True, tol=tol)
 
 def conv(x, w, backward=None, **kwargs):
   return Workload((normal(*x), normal(*w)), lambda L, x, w: x.conv2d(w, **kwargs), lambda L, x, w: L.conv2d(x, w, **kwargs), backward=backward)
@@ -94,6 +106,8 @@ WORKLOADS = {
   "mnist step 8/16": mnist_step(8),
   "mnist step 32/64": mnist_step(32),
   **{f"matmul {n}": product((n, n), (n, n), flops=2 * n**3, limit=48 if n == 2048 else None) for n in (128, 512, 1024, 2048)},
+  "matmul 512 float16": product_in("float16", 512, 2e-3),
+  "matmul 512 bfloat16": product_in("bfloat16", 512, 2e-2),
   "matmul 1021x1019x1013": product((1021, 1019), (1019, 1013)),
   "matmul 127x333x65": product((127, 333), (333, 65)),
   "matmul 1000x17x1000": product((1000, 17), (17, 1000)),
@@ -105,6 +119,7 @@ WORKLOADS = {
   "conv 3x3 8x64x56x56->64": conv(IMAGES, (64, 64, 3, 3), padding=1),
   "conv 7x7 /2 4x3x224x224->64": conv((4, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3),
   "conv 1x1 8x64x56x56->64": conv(IMAGES, (64, 64, 1, 1)),
+  "conv 1x1 8x256x28x28->128": conv((8, 256, 28, 28), (128, 256, 1, 1)),
   "conv depthwise 8x64x56x56": conv(IMAGES, (64, 1, 3, 3), padding=1, groups=64),
   "conv 3x3 32x32x28x28->64 f+b": conv((32, 32, 28, 28), (64, 32, 3, 3), padding=1, backward=(32, 64, 28, 28)),
   "max_pool 32x32x56x56 f+b": Workload((normal(*POOLED),), lambda L, x: x.max_pool2d(), lambda L, x: L.max_pool2d(x, 2), backward=(32, 32, 28, 28)),
