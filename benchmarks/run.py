@@ -33,7 +33,8 @@ def load(impl):
   if impl == "torch":
     import torch
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    return torch, lambda a, grad: torch.from_numpy(a).requires_grad_(grad), lambda ts: None, lambda t: t.detach().numpy()
+    return torch, lambda a, grad: torch.from_numpy(a).requires_grad_(grad), lambda ts: None, \
+      lambda t: (t.float() if t.dtype is torch.bfloat16 else t).detach().numpy()
   import numpy as np
   return np, lambda a, grad: a, lambda ts: None, lambda t: t
 
@@ -186,7 +187,7 @@ def line(name, rows):
     low, high = row.get("quartiles", (0, 0))
     text += f"{('~' if high - low > 0.2 * row.get('ratio', 0) else '') + format(row.get('ratio', math.nan), '.2f'):>9}"
   text = (text + cells("ms", 10, 3) + "  " + cells("growth", 8, 1) + "  " + cells("beyond", 8, 1)).replace("nan", "  -")
-  if "share" in rows.get("ours", {}): text += f"\n    ours: {rows['ours']['share']:.0%} of the {rows['ours']['peak'] / 1e9:.0f} GFLOP/s of multiply-adds"
+  if "share" in (ours := rows.get("ours", {})): text += f"\n    ours: {ours['share']:.0%} of the {ours['peak'] / 1e9:.0f} GFLOP/s of multiply-adds"
   return text + "".join(f"\n    {IMPLEMENTATIONS[i]} {k}: {row[k]}" for i, row in rows.items() for k in ("skipped", "wrong") if k in row)
 
 def main():

@@ -30,6 +30,17 @@ def both(f): return {"ours": f, "torch": f}
 def all_three(f): return {"ours": f, "torch": f, "numpy": f}
 def product(left, right, **kwargs): return Workload((normal(*left), normal(*right)), **all_three(lambda L, a, b: a @ b), **kwargs)
 
+def product_in(dtype, n, tol):
+  """The product of matrices converted beforehand."""
+  def ours(L, a, b):
+    from teenygrad.helpers import dtypes
+    a, b = (x.cast(getattr(dtypes, dtype)).realize() for x in (a, b))
+    return lambda: (a @ b,)
+  def torch(L, a, b):
+    a, b = (x.to(getattr(L, dtype)) for x in (a, b))
+    return lambda: (a @ b,)
+  return Workload((normal(n, n),) * 2, ours, torch, steps=True, tol=tol)
+
 def conv(x, w, backward=None, **kwargs):
   return Workload((normal(*x), normal(*w)), lambda L, x, w: x.conv2d(w, **kwargs), lambda L, x, w: L.conv2d(x, w, **kwargs), backward=backward)
 def conv_transposed(x, w, **kwargs):
@@ -102,6 +113,8 @@ WORKLOADS = {
   "mnist step 8/16": mnist_step(8),
   "mnist step 32/64": mnist_step(32),
   **{f"matmul {n}": product((n, n), (n, n), flops=2 * n**3) for n in (128, 512, 1024, 2048)},
+  "matmul 512 float16": product_in("float16", 512, 2e-3),
+  "matmul 512 bfloat16": product_in("bfloat16", 512, 2e-2),
   "matmul 1021x1019x1013": product((1021, 1019), (1019, 1013)),
   "matmul 127x333x65": product((127, 333), (333, 65)),
   "matmul 1000x17x1000": product((1000, 17), (17, 1000)),

@@ -649,6 +649,19 @@ def test_matrix_products_at_tile_edges(name):
     x, y = load(a, name), load(np.ascontiguousarray(b.T), name).permute((1, 0))
     exact(functools.partial(matmul, x, y), a.astype(np.float64) @ b.astype(np.float64), name, (m, n, k))
 
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+@pytest.mark.parametrize("m, k, n", [(300, 1501, 1100), (1000, 17, 700), (520, 300, 33), (129, 257, 513)])
+def test_large_products(name, m, k, n):
+  """What is packed for all threads in one part and in several, with and without an epilogue, transposed, in batches."""
+  rng = np.random.default_rng(17)
+  a, b, c = whole(rng, (m, k), name), whole(rng, (k, n), name), whole(rng, (2, m, 40), name)
+  x, y, z = load(a, name), load(b, name), load(c, name)
+  exact(functools.partial(matmul, x, y), want := a.astype(np.float64) @ b.astype(np.float64), name, "product")
+  exact(lambda: matmul(x, y).e(UnaryOps.NEG), -want, name, "epilogue")
+  exact(lambda: matmul(y.permute((1, 0)), x.permute((1, 0))), want.T, name, "transposed")
+  exact(lambda: z.dot(z, False, True), c.astype(np.float64) @ c.swapaxes(1, 2).astype(np.float64), name, "batches")
+  exact(lambda: z.dot(load(c[0], name), True), c.swapaxes(1, 2).astype(np.float64) @ c[0].astype(np.float64), name, "one for all")
+
 @pytest.mark.parametrize("name", ["float32", "float64"])
 @pytest.mark.parametrize("bs, g, ci, co, h, w, kh, kw, s, d, p", [
   (2, 1, 3, 8, 9, 11, 3, 3, 1, 1, 1), (1, 2, 4, 5, 8, 8, 3, 2, 2, 1, 1), (3, 4, 1, 1, 7, 10, 3, 3, 1, 2, 2), (2, 1, 5, 33, 12, 5, 1, 1, 1, 1, 0),

@@ -2,24 +2,26 @@
  *
  *   out[batch, m, n] = epilogue(sum over k of a[batch, m, k] * b[batch, n, k])
  *
- * An item is one block of mc x nc outputs. Its sums run over blocks of kc: a and b are read, register tiles
- * multiply them into the worker's copy of the block, and after the last one the block goes through the
- * epilogue while it is hot:
+ * An item is one block of mc x nc outputs. Its sums run over blocks of kc: a and b are packed, register tiles
+ * multiply them into the output where the sums are the result, else into the worker's copy of the block, which
+ * after the last one goes through the epilogue while it is hot:
  *
  *      panels of a          b: panels, or an image       block of c
  *      [mc/mr][kc][mr]      [nc/nr][kc][nr]              [mc][nc], later the rows of out
  *
- * a is packed in panels (exec/pack.h). So is b, unless the points of n are sliding windows over an image
- * (exec/window.h) and reading that once is cheaper: a tile then takes its rows straight from the image, each k's a
- * shift of the same run. What lies between the rows of a run is computed too, and left out of the results.
- * Sums are the same either way.
+ * The worker that takes an item packs its panels (exec/pack.h). But what many items see the same blocks of is packed by
+ * all workers before any multiplies: b, as much of it at a time as is to be kept.
+ *
+ * If the points of n are sliding windows over an image (exec/window.h) and reading that once is cheaper, b is not
+ * packed: a tile takes its rows straight from the image, each k's a shift of the same run. What lies between the
+ * rows of a run is computed too, and left out of the results. Sums are the same either way.
  *
  * Few outputs of a long sum are cut along k into chunks: each item is computed once per chunk,
  * and a second pass adds the chunks. kc, chunks and the order of every sum depend on the shape alone;
  * only mc and nc, which no sum sees, also depend on the number of threads. Sums that are long and slide over
  * an image are the business of dot.c.
  *
- * Owns: scratch memory of the workers and the partial sums while a kernel runs. Caller: run.c. */
+ * Owns: scratch memory of the workers, what they share, and the partial sums while a kernel runs. Caller: run.c. */
 #include "exec/contract.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The probe of memory bandwidth and arithmetic (see limits.h). Both run the loops that kernels are made of, on all
- * threads, and take the best round. Nothing beats the tile of the matrix product with its panels in L1: it does little but
- * multiply-adds, enough of them at a time to hide their latency. Callers: py/. */
+ * threads, and take the best round. The arithmetic is the tile of the matrix product with its panels in L1: it does
+ * little but multiply-adds, enough of them at a time to hide their latency. Callers: py/. */
 #include "exec/limits.h"
 
 #include <string.h>

@@ -8,9 +8,14 @@
 tg_status tg_results_init(tg_results *r, const tg_kernel *kernel, void *const *slots) {
   r->kernel = kernel;
   r->slots = slots;
-  tg_status status = tg_walk_init(&r->out, kernel->out.view, 0, kernel->out.dtype);
-  if (!status && (kernel->epilogue.ninstr > 1 || kernel->out.dtype != kernel->reduced))
-    status = tg_vm_compile(&kernel->epilogue, 0, &r->epilogue);
+  const tg_program *p = &kernel->epilogue;
+  tg_dtype dtype = kernel->out.dtype;
+  bool converted = p->ninstr == 2 && p->instr[1].code == TG_I_CAST && p->instr[1].arg == (int32_t)dtype;
+  tg_status status = tg_walk_init(&r->out, kernel->out.view, 0, dtype);
+  if (status) return status;
+  if (p->ninstr == 1 || converted) {
+    if (dtype != kernel->reduced) r->cast = tgk.cast[kernel->reduced][dtype];
+  } else status = tg_vm_compile(&kernel->epilogue, 0, &r->epilogue);
   return status;
 }
 
@@ -20,7 +25,7 @@ void tg_results_clear(tg_results *r) {
 }
 
 size_t tg_results_scratch_size(const tg_results *r) {
-  return r->epilogue ? LINE_BYTES + tg_vm_scratch_size(r->epilogue) : 0;
+  return r->epilogue ? LINE_BYTES + tg_vm_scratch_size(r->epilogue) : r->cast ? LINE_BYTES : 0;
 }
 
 void tg_results_prepare(const tg_results *r, void *scratch) {
@@ -30,7 +35,7 @@ void tg_results_prepare(const tg_results *r, void *scratch) {
 void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t n, const char *sums) {
   const tg_access *out = &r->kernel->out;
   void *memory = r->slots[out->slot];
-  if (!r->epilogue) {
+  if (!r->epilogue && !r->cast) {
     tg_walk_write(&r->out, memory, NULL, start, n, sums);
     return;
   }
@@ -39,15 +44,17 @@ void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t
   for (int64_t done = 0; done < n; done += TG_BLOCK) {
     int64_t count = tg_min(TG_BLOCK, n - done);
     void *to = dense ? tg_walk_address(&r->out, memory, NULL, start + done) : scratch;
-    tg_vm_eval_into(r->epilogue, (char *)scratch + LINE_BYTES, r->slots, NULL, start + done, count,
-                    sums + (size_t)done * size, out->dtype, to);
+    if (r->cast) r->cast(to, sums + (size_t)done * size, (size_t)count);
+    else
+      tg_vm_eval_into(r->epilogue, (char *)scratch + LINE_BYTES, r->slots, NULL, start + done, count,
+                      sums + (size_t)done * size, out->dtype, to);
     if (!dense) tg_walk_write(&r->out, memory, NULL, start + done, count, scratch);
   }
 }
 
 /* Are the sums the results, all of them stored, in runs? */
 static bool has_places(const tg_results *r) {
-  return !r->epilogue && !r->out.nvarying && r->out.stride[r->out.nswept - 1] == 1;
+  return !r->epilogue && !r->cast && !r->out.nvarying && r->out.stride[r->out.nswept - 1] == 1;
 }
 
 void *tg_results_place(const tg_results *r, int64_t start, int64_t n) {

@@ -6,12 +6,14 @@
 
 #include "exec/vm.h"
 #include "exec/walk.h"
+#include "kernels/kernels.h"
 
 typedef struct tg_results {
   const tg_kernel *kernel;
   void *const *slots;
   tg_walk out;
-  tg_vm *epilogue; /* NULL: the sums are the result */
+  tg_vm *epilogue;   /* NULL: the sums are the result, */
+  tgk_unary_fn cast; /* converted to its dtype unless NULL */
 } tg_results;
 
 tg_status tg_results_init(tg_results *r, const tg_kernel *kernel, void *const *slots) TG_MUST_CHECK;
@@ -28,8 +30,8 @@ void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t
  * Alike for ranges that are multiples of n apart. */
 void *tg_results_place(const tg_results *r, int64_t start, int64_t n);
 
-/* Elements from one place to the next if tg_results_place knows those of n outputs and, in each `rows` of them, they
- * are equally far apart; else 0. */
+/* Elements from one place to the next if tg_results_place knows those of n outputs, and `rows` of them are equally far
+ * apart; else 0. */
 int64_t tg_results_pitch(const tg_results *r, int64_t rows, int64_t n);
 
 /* When all workers are done: as tg_vm_status. */

@@ -116,12 +116,14 @@ static bool masked(const tg_view *v) {
 /* Is the value +0 wherever all that it loads is, as far as `depth` operations tell? */
 static bool keeps_zero(const lowering *l, int32_t value, int depth) {
   const tg_instr *in = &l->program.instr[value];
-  bool mapped = in->code == TG_I_CAST || (in->code == TG_I_OP && (in->op == TG_OP_MUL || in->op == TG_OP_ADD ||
-                                                                  in->op == TG_OP_SUB || in->op == TG_OP_MAX));
+  bool chooses = in->code == TG_I_OP && in->op == TG_OP_WHERE;
+  bool keeps = chooses || in->code == TG_I_CAST ||
+               (in->code == TG_I_OP &&
+                (in->op == TG_OP_MUL || in->op == TG_OP_ADD || in->op == TG_OP_SUB || in->op == TG_OP_MAX));
   if (in->code == TG_I_LOAD) return true;
   if (in->code == TG_I_CONST) return in->value.u == 0;
-  for (int j = 0; mapped && j < tg_instr_arity(in); j++) mapped = depth > 0 && keeps_zero(l, in->src[j], depth - 1);
-  return mapped;
+  for (int j = chooses; keeps && j < tg_instr_arity(in); j++) keeps = depth > 0 && keeps_zero(l, in->src[j], depth - 1);
+  return keeps;
 }
 
 /* Zero where the view is invalid. */
@@ -350,10 +352,30 @@ tg_status tg_permute_accesses(tg_access *access, int n, int ndim, const int64_t 
   return TG_OK;
 }
 
+/* Moves out dims of a few points to the front: what is read through masks then comes in fewer and longer runs. */
+static tg_status move_short_dims(tg_kernel *k) {
+  int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS];
+  int n = 0, ndim = k->nout + k->nred;
+  bool any_mask = false;
+  for (int i = 0; i < k->body.naccess; i++) any_mask |= k->body.access[i].view->nbound > 0;
+  for (int lengthy = 0; lengthy < 2; lengthy++)
+    for (int i = 0; i < k->nout; i++)
+      if ((k->shape[i] >= SHORTEST_ROW) == (lengthy == 1)) order[n++] = i;
+  if (!any_mask || k->shape[order[n - 1]] < SHORTEST_ROW) return TG_OK;
+  for (; n < ndim; n++) order[n] = n;
+  for (int i = 0; i < ndim; i++) shape[i] = k->shape[order[i]];
+  memcpy(k->shape, shape, sizeof(int64_t) * (size_t)ndim);
+  tg_status status = tg_permute_accesses(k->body.access, k->body.naccess, ndim, order);
+  if (!status) status = tg_permute_accesses(k->epilogue.access, k->epilogue.naccess, k->nout, order);
+  return status ? status : tg_permute_accesses(&k->out, 1, k->nout, order);
+}
+
 static tg_status orient_reduce(tg_kernel *k) {
   int64_t order[TG_MAX_DIMS];
+  tg_status status = TG_OK;
   k->reduced_first = columns_pay(k);
   if (!k->reduced_first) return TG_OK;
+  if (k->kind == TG_KERNEL_REDUCE && k->nout && (status = move_short_dims(k))) return status;
   for (int i = 0; i < k->nred; i++) order[i] = k->nout + i;
   for (int i = 0; i < k->nout; i++) order[k->nred + i] = i;
   return tg_permute_accesses(k->body.access, k->body.naccess, k->nout + k->nred, order);
