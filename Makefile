@@ -9,7 +9,7 @@ SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') s
 # For targets that run elsewhere than here.
 RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 
-.PHONY: build debug test test-isa asan ubsan tsan bench lint tidy types size clean
+.PHONY: build debug test test-isa test-memory stress asan ubsan tsan bench lint tidy types size clean
 
 build: build/release.stamp
 
@@ -28,6 +28,20 @@ test: build
 # Kernels that this machine can't run fall back to the best that it can.
 test-isa: build
 	set -e; for isa in base avx2 avx512; do echo "ISA $$isa"; TEENYGRAD_ISA=$$isa $(PYTHON) -m pytest -q $(PYTEST); done
+
+# Every test that allocates once more, with one allocation failing, or all from there on: FAILURES times each.
+FAILURES ?= 20
+test-memory: build
+	PYTHONPATH=tests/stress FAILURES=$(FAILURES) $(PYTHON) -m pytest -q -p failing -m "not slow" $(PYTEST)
+
+# What docs/reliability.md promises, measured: minutes. CALLS and STEPS: how many.
+CALLS ?= 1000000
+STEPS ?= 100000
+stress: build
+	PYTHONPATH=. $(PYTHON) tests/stress/interrupt.py
+	PYTHONPATH=. $(PYTHON) tests/stress/depth.py
+	PYTHONPATH=. $(PYTHON) tests/stress/growth.py $(STEPS)
+	PYTHONPATH=. $(PYTHON) tests/stress/fuzz.py $(CALLS)
 
 # Sanitizers (gcc, Linux). Each has its own tree under build/, with the package built for it and links to the tests.
 SANITIZER_PYTEST = -q -p no:cacheprovider -m "not slow"
