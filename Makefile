@@ -11,7 +11,7 @@ SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') s
 # For targets that run elsewhere than here.
 RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 
-.PHONY: build debug test test-isa fuzz asan ubsan tsan bench lint tidy types size clean
+.PHONY: build debug test test-isa test-memory fuzz stress asan ubsan tsan bench lint tidy types size clean
 
 build: build/release.stamp
 
@@ -34,6 +34,20 @@ test-isa: build
 # Random programs, compared with PyTorch.
 fuzz: build
 	PYTHONPATH=. $(PYTHON) tests/fuzz.py $(FUZZ)
+
+# Every test that allocates once more, with one allocation failing, or all from there on: FAILURES times each.
+FAILURES ?= 20
+test-memory: build
+	PYTHONPATH=tests/stress FAILURES=$(FAILURES) $(PYTHON) -m pytest -q -p failing -m "not slow" $(PYTEST)
+
+# What docs/reliability.md promises, measured: minutes. CALLS and STEPS: how many.
+CALLS ?= 1000000
+STEPS ?= 100000
+stress: build
+	PYTHONPATH=. $(PYTHON) tests/stress/interrupt.py
+	PYTHONPATH=. $(PYTHON) tests/stress/depth.py
+	PYTHONPATH=. $(PYTHON) tests/stress/growth.py $(STEPS)
+	PYTHONPATH=. $(PYTHON) tests/stress/fuzz.py $(CALLS)
 
 # Sanitizers (gcc, Linux). Each has its own tree under build/, with the package built for it and links to the tests.
 SANITIZER_PYTEST = -q -p no:cacheprovider -m "not slow"

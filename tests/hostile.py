@@ -1,4 +1,5 @@
 """Arguments that nobody should pass, and every public entry that could get them: the table behind test_hostile.py and stress/fuzz.py."""
+# ruff: noqa: E501  (tables)
 import inspect, os, sys
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Whatever is passed to whatever is public: a result or an exception that says what is wrong, and every tensor keeps its value."""
+# ruff: noqa: B023, E501  (tables)
 import subprocess, sys, warnings
 from pathlib import Path
 

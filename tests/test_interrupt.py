@@ -2,6 +2,7 @@
 
 Each test runs in a process of its own with real signals. How soon is printed by tests/stress/interrupt.py; here no time is checked, but what is
 computed takes seconds to hours."""
+# ruff: noqa: E501  (tables)
 import subprocess, sys, textwrap
 
 import pytest

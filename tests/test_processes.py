@@ -161,4 +161,4 @@ def test_more_elements_than_an_int_counts():
   a = x.numpy()
   assert a.shape == (n,) and a[-1] == (n - 1) % 256
   assert Tensor(a)[n - 2:].numpy().tolist() == [(n - 2) % 256, (n - 1) % 256]
-  assert x[Tensor([2**31 + 3, -1])].numpy().tolist() == [3, 11]
+  assert x[Tensor([2**31 + 3, -1], dtype=dtypes.int64)].numpy().tolist() == [3, 11]

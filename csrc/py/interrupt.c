@@ -1,8 +1,9 @@
 /* Signals while the engine works: what base/interrupt.h is told by Python.
  *
  * Python's own handler of a signal only notes it; the function that the program gave runs later, on the main thread,
- * once the interpreter looks. While a schedule runs without the GIL nobody looks. So the main thread takes the GIL every few
- * milliseconds and lets the functions run. If one raises, the computation ends and that exception is its outcome.
+ * once the interpreter looks. While a schedule runs without the GIL nobody looks. So the main thread takes the GIL
+ * every few milliseconds and lets the functions run. If one raises, the computation ends and that exception is its
+ * outcome.
  * A function may compute, too: realize.c lets it, within the schedule that it came upon.
  *
  * While a schedule is built, no function can run, as it would see half of it: the main thread then only looks for a

@@ -83,8 +83,8 @@ int engine_lock(void) {
   return -1;
 }
 
-/* In a child process the thread that held the lock is gone, and with it its schedule. If it is this one, which forked in
- * a signal's handler, the workers are gone that had their part in it: it has to start again. */
+/* In a child process the thread that held the lock is gone, and with it its schedule. If it is this one, which forked
+ * in a signal's handler, the workers are gone that had their part in it: it has to start again. */
 void realize_after_fork(void) {
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t released = PTHREAD_COND_INITIALIZER;

@@ -1,7 +1,7 @@
 """How long after a SIGINT the KeyboardInterrupt comes, for each kind of kernel and for scheduling and copying: the worst of several moments.
 
 python tests/stress/interrupt.py [THREADS ...]"""
-import gc, os, signal, sys, threading, time
+import functools, gc, os, signal, sys, threading, time
 
 import numpy as np
 from teenygrad import Tensor, _engine
@@ -10,6 +10,9 @@ MOMENTS = (.02, .15, .4)  # seconds after the start
 
 def rand(*shape): return Tensor.rand(*shape).realize()
 def index(n): return Tensor((np.arange(n) * 7919 % n).astype(np.int32)).lazydata
+
+def into(array): return [Tensor(array) for _ in range(9)]
+def out_of(x): return [x.contiguous_backward().numpy() for _ in range(9)]
 
 def chain(n):
   x, one = Tensor.ones(4), Tensor.ones(4)
@@ -40,8 +43,8 @@ CASES = {
   "convolution": lambda: [x.conv2d(w, padding=1).conv2d(w).conv2d(w).conv2d(w) for x, w in [(rand(64, 64, 112, 112), rand(64, 64, 3, 3))]],
   "scheduling of 400,000 operations": lambda: [chain(400_000)],
   "scheduling of 20,000 kernels": lambda: [stored(20_000)],
-  "array to tensor": lambda: [lambda a=np.ones((1 << 30,), np.int8)[::-1]: [Tensor(a) for _ in range(9)]],
-  "tensor to array": lambda: [lambda x=Tensor.rand(1).expand(1 << 29): [x.contiguous_backward().numpy() for _ in range(9)]],
+  "array to tensor": lambda: [functools.partial(into, np.ones(1 << 30, np.int8)[::-1])],
+  "tensor to array": lambda: [functools.partial(out_of, Tensor.rand(1).expand(1 << 29))],
 }
 
 def latency(targets, moment):
