@@ -28,11 +28,11 @@ __all__ = ["F", "Tensor", "basic", "celu", "clip", "conv", "conv_transpose", "cr
 
 torch.set_default_dtype(torch.float64)  # of what it makes of integers
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-LEAST = {"float16": 2.0**-24}        # the spacing of the smallest numbers, where that matters
+LEAST = {"float16": 2.0**-24}       # the spacing of the smallest numbers, where that matters
 INTS = ("int8", "uint8", "int16", "int32", "int64")
 NAMES = {getattr(dtypes, name): name for name in (*EPS, *INTS, "bool", "uint16", "uint32", "uint64")}
-LARGEST, ELEMENTS = 2.0**12, 20000   # of values, in values: sums of exact ones stay exact
-FACTOR, NOISES = 32, (2, 20)         # errors over the largest disturbance; disturbances, and again to confirm a failure
+LARGEST = 2.0**12                   # of values: sums of exact ones stay exact
+FACTOR, NOISES = 32, (2, 20)        # errors over the largest disturbance; disturbances, and again to confirm a failure
 REALIZE, BACKWARD, CHECK = "realize", "backward", "check"
 
 # *** what a printed program calls ***
@@ -69,12 +69,14 @@ def is_exact(t): return not t.is_floating_point() or bool((t * 64 == (t * 64).ro
 
 class Disturbed:
   """A run of PyTorch. noise: the generator of disturbances, or None."""
-  def __init__(self, kinds, noise=None): self.kinds, self.noise, self.values, self.exact, self.largest = kinds, noise, {}, {}, 0.0
-  def disturb(self, t, s):
-    """t, off by random parts of the precision of the step's coarsest dtype: of its size, and a little of the largest one's."""
+  def __init__(self, kinds, noise=None):
+    self.kinds, self.noise, self.values, self.exact, self.largest = kinds, noise, {}, {}, 0.0
+    self.upstream = {}  # of a value: the largest gradient that its inexact readers were given; a derivative may be a small difference
+  def disturb(self, t, s, scale=0.0):
+    """t, off by random parts of the precision of the step's coarsest dtype: of its size, and a little of the scale and the largest one's size."""
     if self.noise is None or not t.is_floating_point() or not t.numel(): return t
     kinds, size = [self.kinds[x] for x in (s.name, *s.sources)], abs(t.detach())
-    unit = max(EPS.get(k, EPS["float32"]) for k in kinds) * (size + size.max() / 8) + max(LEAST.get(k, 0) for k in kinds)
+    unit = max(EPS.get(k, EPS["float32"]) for k in kinds) * (size + max(size.max().item(), scale) / 8) + max(LEAST.get(k, 0) for k in kinds)
     return t + unit * (torch.rand(t.shape, generator=self.noise) * 2 - 1)
   def step(self, s):
     t = eval(s.their_text(), globals(), self.values)
@@ -82,8 +84,11 @@ class Disturbed:
     if not exact and s.sources: t = self.disturb(t, s)
     if t.requires_grad and t.is_floating_point():
       def hook(g):
-        self.largest = max(self.largest, g.abs().max().item() if g.numel() else 0)
-        return self.disturb(g, s)
+        largest = g.abs().max().item() if g.numel() else 0
+        self.largest = max(self.largest, largest)
+        if not s.exact:
+          for x in s.sources: self.upstream[x] = max(self.upstream.get(x, 0), largest)
+        return self.disturb(g, s, self.upstream.get(s.name, 0))
       t.register_hook(hook)
     self.values[s.name] = t
   def run(self, steps):
@@ -207,7 +212,8 @@ SMOOTH += [(text,) for text in (
   "({0}*{0}+0.5).reciprocal()", "({0}*0.2).tan()", "({0}*0.3).sinh()", "({0}*0.3).cosh()", "({0}.abs()+1.5).acosh()",
   "({0}.tanh()*0.9).atanh()", "1/({0}*{0}+1)", "({0}*{0}+1)**0.7", "{0}**3", "2.0**({0}*0.3)", "({0}.abs()+1)**-1.5")]
 SMOOTH += [("{0}.gelu()", "gelu({0})"), ("{0}.swish()", "F.silu({0})"), ("{0}.mish()", "F.mish({0})"), ("({0}+0.3).celu()", "celu({0}+0.3)"),
-           ("{0}.softplus()", "torch.logaddexp({0}, 0*{0})"), ("{0}.quick_gelu()", "{0}*torch.sigmoid(1.702*{0})"), ("{0}/3", "divided({0}, 3)")]
+           ("{0}.softplus()", "torch.logaddexp({0}, 0*{0})"), ("{0}.quick_gelu()", "{0}*torch.sigmoid(1.702*{0})"), ("{0}/3", "divided({0}, 3)"),
+           ("({0}+0.3).binary_crossentropy_logits({0}.sigmoid())", "F.binary_cross_entropy_with_logits({0}+0.3, {0}.sigmoid())")]
 SMOOTH += [(f"({{0}}+0.3).{ours}()", f"F.{theirs}({{0}}+0.3)") for ours, theirs in (
   ("softsign", "softsign"), ("elu", "elu"), ("leakyrelu", "leaky_relu"), ("relu6", "relu6"), ("hardswish", "hardswish"), ("hardtanh", "hardtanh"))]
 JUMPS = [("{0}.sign()",), ("({0}*0.5).floor()",), ("({0}*0.5).ceil()",), ("({0}*0.5).trunc()",), ("{0}<1",), ("{0}>=0",), ("{0}==1",), ("{0}!=0",),
@@ -223,7 +229,7 @@ class Generator:
   def __init__(self, seed):
     self.random, self.seed, self.steps, self.shapes, self.kinds, self.failed, self.rejected = random.Random(seed), seed << 12, [], {}, {}, False, 0
     self.their_run, self.values = Disturbed(self.kinds), {}
-    self.limit = self.random.choice([300, 3000, ELEMENTS])
+    self.limit = self.random.choice([300, 3000, 3000, 20000, 20000, 100000])  # elements of a value
     for _ in range(self.random.choice([1, 1, 2, 3])): self.leaf(self.any_shape())
     for _ in range(self.random.choice([2, 4, 8, 16, 30])):
       self.random.choice(OPERATIONS)(self)
@@ -406,6 +412,8 @@ def product(g):
   elif kind < 0.35 and len(shape) > 1:
     name, causal = "scaled_dot_product_attention", f"is_causal={r.random() < 0.5}"
     g.add((x,), f"{{0}}.{name}({{0}}, {{0}}, {causal})", f"F.{name}({{0}}, {{0}}, {{0}}, {causal})")
+  elif y and kind < 0.5:
+    if b := g.leaf(g.shapes[y][-1:]): g.add((x, y, b), "{0}.linear({1}, {2})", "{0} @ {1} + {2}", exact=True)
   elif y: g.add((x, y), "{0} @ {1}", exact=True)
 
 def convolution(g):
