@@ -65,29 +65,30 @@ class Step:
   def text(self): return self.ours.format(*self.sources)
   def their_text(self, prefix=""): return self.theirs.format(*(prefix + x for x in self.sources))
 
-def is_exact(t): return not t.is_floating_point() or bool((t * 64 == (t * 64).round()).all() and (abs(t) <= LARGEST).all())
+def is_exact(t): return not t.is_floating_point() or bool((t == t.bfloat16()).all() and (abs(t) <= LARGEST).all())
+def most(t): return t.detach().double().abs().max().item() if t.numel() else 0.0
 
 class Disturbed:
   """A run of PyTorch. noise: the generator of disturbances, or None."""
   def __init__(self, kinds, noise=None):
     self.kinds, self.noise, self.values, self.exact, self.largest = kinds, noise, {}, {}, 0.0
-    self.upstream = {}  # of a value: the largest gradient that its inexact readers were given; a derivative may be a small difference
-  def disturb(self, t, s, scale=0.0):
-    """t, off by random parts of the precision of the step's coarsest dtype: of its size, and a little of the scale and the largest one's size."""
+    self.upstream = {}  # of a value: the largest error that a gradient given to one of its inexact readers may have
+  def eps(self, s): return max(EPS.get(self.kinds[x], EPS["float32"]) for x in (s.name, *s.sources))
+  def disturb(self, t, s, scale):
+    """t, off by random parts of the precision of the step's coarsest dtype: of its size, and a little of the largest one's and of the scale, that of
+    what it may be a small difference of."""
     if self.noise is None or not t.is_floating_point() or not t.numel(): return t
-    kinds, size = [self.kinds[x] for x in (s.name, *s.sources)], abs(t.detach())
-    unit = max(EPS.get(k, EPS["float32"]) for k in kinds) * (size + max(size.max().item(), scale) / 8) + max(LEAST.get(k, 0) for k in kinds)
+    unit = self.eps(s) * (abs(t.detach()) + most(t) / 8) + scale / 8 + max(LEAST.get(self.kinds[x], 0) for x in (s.name, *s.sources))
     return t + unit * (torch.rand(t.shape, generator=self.noise) * 2 - 1)
   def step(self, s):
     t = eval(s.their_text(), globals(), self.values)
     exact = self.exact[s.name] = s.exact and all(self.exact[x] for x in s.sources) and is_exact(t.detach())
-    if not exact and s.sources: t = self.disturb(t, s)
+    if not exact and s.sources and self.noise: t = self.disturb(t, s, self.eps(s) * max(most(self.values[x]) for x in s.sources))
     if t.requires_grad and t.is_floating_point():
       def hook(g):
-        largest = g.abs().max().item() if g.numel() else 0
-        self.largest = max(self.largest, largest)
-        if not s.exact:
-          for x in s.sources: self.upstream[x] = max(self.upstream.get(x, 0), largest)
+        self.largest = max(self.largest, most(g))
+        if self.noise and not s.exact:
+          for x in s.sources: self.upstream[x] = max(self.upstream.get(x, 0), self.eps(s) * most(g))
         return self.disturb(g, s, self.upstream.get(s.name, 0))
       t.register_hook(hook)
     self.values[s.name] = t
