@@ -12,14 +12,9 @@ void trace_init(trace *t, const tg_schedule *s) {
 
 void trace_clear(trace *t) { tg_free(t->seconds); }
 
-static void note_seconds(void *context, const tg_schedule *s, int kernel, double seconds) {
-  (void)s;
-  ((double *)context)[kernel] = seconds;
-}
-
 tg_status trace_execute(trace *t, tg_schedule *s) {
-  if (t->level <= 0) return tg_execute(s, NULL, NULL);
-  tg_status status = tg_execute(s, note_seconds, t->seconds);
+  if (t->level <= 0) return tg_execute(s, NULL);
+  tg_status status = tg_execute(s, t->seconds);
   if (!status && t->level >= 2 && s->nkernel && tg_limits_get(&t->limits)) t->limits = (tg_limits){0};
   return status;
 }
