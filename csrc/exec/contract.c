@@ -73,7 +73,7 @@ typedef struct sliding {
   int64_t plane, width; /* elements between planes; columns of c between images */
 } sliding;
 
-/* Which outputs are computed: `rows` of m from `row` on, in each of `batches` from `batch` on. */
+/* Outputs: `rows` of m from `row` on, in each of `batches` from `batch` on. */
 typedef struct range {
   int64_t batch, batches, row, rows;
 } range;
@@ -84,8 +84,8 @@ typedef struct tg_contract {
   size_t itemsize;        /* of the sums */
   int64_t batch, m, n, k; /* sizes */
   const tg_access *of_a, *of_b;
-  range part; /* while blocks are planned: the largest */
-  int64_t mc, nc, kc;     /* of a block, in whole tiles */
+  range part;         /* that is computed; while blocks are planned, the largest */
+  int64_t mc, nc, kc; /* of a block, in whole tiles */
   int64_t mblocks, nblocks, items;
   int64_t chunk, nchunk; /* k of a chunk, a multiple of kc */
   int64_t kept;          /* packed blocks of a that a worker has room for */

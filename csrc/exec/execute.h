@@ -4,8 +4,8 @@
 
 #include "sched/schedule.h"
 
-/* Needs the engine's lock, not the graph lock. If seconds is not NULL, it gets the time that each kernel took. On failure
- * what was written so far is dropped with the schedule. */
+/* Needs the engine's lock, not the graph lock. If seconds is not NULL, it gets the time that each kernel took. On
+ * failure what was written so far is dropped with the schedule. */
 tg_status tg_execute(tg_schedule *s, double *seconds) TG_MUST_CHECK;
 
 #endif

@@ -7,7 +7,7 @@
  *   columns  the same point of TG_BLOCK rows at a time, where rows are short or lie across memory
  *
  * The order of summation depends on the shape alone: blocks of a long row are added in pairs.
- * Owns: nothing between calls. Caller: run.c. */
+ * Owns: nothing between calls, but for a tg_rows. Caller: run.c. */
 #include "exec/rows.h"
 
 #include <string.h>

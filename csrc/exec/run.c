@@ -16,7 +16,7 @@
  * Few outputs of long reductions are cut into chunks whose number depends on the shape and the cost of a point alone;
  * chunks meet in a second pass in fixed order. The same bits come out on any number of threads.
  *
- * Owns: nothing between calls. Caller: the schedule's runner. */
+ * Owns: nothing between calls. Callers: execute.c; chain.c, for parts. */
 #include "exec/run.h"
 
 #include <stdlib.h>
@@ -429,8 +429,8 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   job.epilogue_bytes = tg_aligned(tg_vm_scratch_size(epilogue));
   job.tile_bytes = tg_aligned((size_t)job.tile * job.itemsize);
   int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
-  if ((status = tg_workspace_init(&job.scratch, tg_pool_size(), job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1))))
-    goto done;
+  size_t each = job.body_bytes + job.epilogue_bytes + job.tile_bytes * (size_t)(levels + 1);
+  if ((status = tg_workspace_init(&job.scratch, tg_pool_size(), each))) goto done;
   if (job.nchunk > 1) {
     partial_bytes = (size_t)(job.nchunk * job.nout) * job.itemsize;
     if (!(job.partial = tg_block_alloc(partial_bytes))) {

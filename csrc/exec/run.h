@@ -10,8 +10,8 @@
 tg_status tg_run_kernel(const tg_kernel *kernel, void *const *slots) TG_MUST_CHECK;
 
 /* A kernel prepared for one worker, who runs it part by part: rows [first, first + rows) of its tg_kernel_rows, at most
- * `rows` of them; of a contraction rows of one batch, or whole batches. Sums have the bits they have in the kernel run as
- * a whole. The slots may change from part to part. */
+ * as many as it was opened for; of a contraction rows of one batch, or whole batches. Sums have the bits that they have
+ * in the kernel run as a whole. What the slots point to may change from part to part. */
 typedef struct tg_part {
   const tg_kernel *kernel;
   struct tg_map *map;

@@ -17,7 +17,7 @@ typedef struct tg_workspace {
 } tg_workspace;
 
 tg_status tg_workspace_init(tg_workspace *w, int workers, size_t each) TG_MUST_CHECK; /* MEMORY */
-void tg_workspace_free(tg_workspace *w);                                 /* safe on a zeroed struct */
+void tg_workspace_free(tg_workspace *w);                                              /* safe on a zeroed struct */
 char *tg_workspace_of(const tg_workspace *w, int worker);
 
 #endif

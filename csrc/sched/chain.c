@@ -8,14 +8,15 @@
 
 #define MAX_LENGTH 16 /* kernels */
 #define MAX_PLACES 16
-#define MIN_SLICES 32                    /* some for each worker of a pool */
-#define MIN_ROWS 64                      /* of a contraction: fewer would not pay for packing its other factor */
+#define WANTED_SLICES 32 /* some for each worker of a pool */
+#define MIN_SLICES 16
+#define MIN_ROWS 64                       /* of a contraction: fewer would not pay for packing its other factor */
 #define SLICE_BYTES ((double)(512 << 10)) /* half of a usual L2 cache, next to what kernels hold in it themselves */
 #define MAX_SLICE_BYTES ((double)(4 << 20))
 #define MIN_LOCAL_BYTES ((double)(4 << 20)) /* what is smaller is found in the cache again */
-#define BYTE_COST 0.1                    /* to memory or back */
-#define PACK_COST 0.3                    /* an element of a factor */
-#define VISIT_COST 2e3                   /* a kernel of a slice */
+#define BYTE_COST 0.1                       /* to memory or back */
+#define PACK_COST 0.3                       /* an element of a factor */
+#define VISIT_COST 2e3                      /* a kernel of a slice */
 
 /* ---- slices ---- */
 
@@ -56,6 +57,14 @@ static bool use_at(const tg_kernel *k, int i, use *u) {
   u->access = i == 0 ? &k->a : i == 1 ? &k->b : &k->out;
   u->store = i == 2;
   return true;
+}
+
+/* Has the kernel used that slot before its i-th place? What it reads again is in cache. */
+static bool used_before(const tg_kernel *k, int i, int slot) {
+  use u;
+  for (int j = 0; j < i && use_at(k, j, &u); j++)
+    if (u.access && u.access->slot == slot) return true;
+  return false;
 }
 
 /* How a kernel stores a slot that it writes. */
@@ -137,7 +146,8 @@ static int overwritten(const tg_schedule *s, const tg_chain *c, int kernel, int 
     bool same = true;
     for (int j = 0; use_at(k, j, &other); j++)
       if (other.access && other.access->slot == u.access->slot)
-        same &= tg_itemsize(other.access->dtype) == tg_itemsize(to->dtype) && tg_view_equal(other.access->view, to->view);
+        same &= tg_itemsize(other.access->dtype) == tg_itemsize(to->dtype) &&
+                tg_view_equal(other.access->view, to->view);
     if (same) return u.access->slot;
   }
   return -1;
@@ -220,14 +230,14 @@ static bool find_slice(const tg_schedule *s, tg_chain *c, double unit) {
   for (int kernel = c->first; kernel < c->first + c->count; kernel++)
     if (s->kernels[kernel].kind == TG_KERNEL_CONTRACT)
       least = tg_max(least, tg_ceil_div(MIN_ROWS, tg_kernel_rows(&s->kernels[kernel]) / c->units));
-  c->slice = tg_max(1, tg_min(fit, c->units / MIN_SLICES));
+  c->slice = tg_max(1, tg_min(fit, c->units / WANTED_SLICES));
   if (c->slice < c->run) {
     c->slice = tg_min(tg_max(c->slice, least), c->run);
     c->slice = tg_ceil_div(c->run, tg_ceil_div(c->run, c->slice)); /* of equal size */
   } else {
     c->slice -= c->slice % c->run;
   }
-  return (double)c->slice * unit <= MAX_SLICE_BYTES && tg_chain_slices(c) > 1;
+  return (double)c->slice * unit <= MAX_SLICE_BYTES && tg_chain_slices(c) >= MIN_SLICES;
 }
 
 /* Nanoseconds that the chain saves: traffic, less what is packed again and again. */
@@ -237,7 +247,7 @@ static double gain_of(const tg_schedule *s, const tg_chain *c) {
   for (int kernel = c->first; kernel < c->first + c->count; kernel++) {
     const tg_kernel *k = &s->kernels[kernel];
     for (int i = 0; use_at(k, i, &u); i++) {
-      if (!u.access) continue;
+      if (!u.access || used_before(k, i, u.access->slot)) continue;
       const tg_slot *slot = &s->slots[u.access->slot];
       if (slot->writer < c->first || slot->writer >= c->first + c->count) continue;
       if (u.store && !is_local(slot, c)) continue;
@@ -270,16 +280,18 @@ static void find_best(tg_schedule *s, tg_chain *best) {
     for (int i = 0; i < n; i++)
       if (can_follow(s, best->first, end, units[i])) units[left++] = units[i];
     n = left;
-    for (int i = 0; i < n; i++) {
+    for (int i = n - 1; i >= 0; i--) { /* the finest first */
       tg_chain c = {.first = best->first, .count = end - best->first + 1, .units = units[i]};
       place places[MAX_PLACES];
       int nplace;
       if (!find_run(s, &c) || !assign_places(s, &c, places, &nplace) || !nplace) continue;
       if (!find_slice(s, &c, bytes_of_unit(places, nplace))) continue;
       double gain = gain_of(s, &c);
-      if (gain <= most) continue;
-      most = gain;
-      *best = c;
+      if (gain > most) {
+        most = gain;
+        *best = c;
+      }
+      if (gain > 0) break;
     }
   }
 }

@@ -1,7 +1,7 @@
 /* Chains: consecutive kernels that are run slice by slice, so that what they pass on stays in cache.
  *
- * Attention is the example: of scores (b, h, m, n), their softmax, and the product of that with the values, each m needs
- * that m alone. So a worker takes some of them through all three kernels, and scores are never stored:
+ * Attention is the example: of scores (b, h, m, n), their softmax, and the product of that with the values, each m
+ * needs that m alone. So a worker takes some of them through all three kernels, and scores are never stored:
  *
  *      kernel by kernel                    slice by slice
  *      CONTRACT  ========                  ==|==|==|==
