@@ -232,3 +232,17 @@ class TestAsData:
     assert len(kernels(y)) == 1 and len(kernels(y)) == 1
     y.realize()
     assert kernels(y) == []
+
+def test_a_merged_sum_beside_a_product_of_its_shape():
+  """The first product runs over the same number of points along each of as many axes as the sum of the second one."""
+  for n in range(2, 7):
+    a = np.random.default_rng(n).integers(-2, 3, (n, n)).astype(np.float32)
+    np.testing.assert_array_equal((Tensor(a) @ Tensor(a) @ Tensor(a)).sum(1).numpy(), (a @ a @ a).sum(1))
+    x = Tensor(a)
+    np.testing.assert_array_equal((x @ x @ x).sum(1).numpy(), (a @ a @ a).sum(1))
+
+def test_a_crop_of_a_reduction_of_reductions():
+  a = np.random.default_rng(5).integers(-9, 9, (6, 4)).astype(np.float32)
+  x = Tensor(a)
+  np.testing.assert_array_equal((x - x.max(0, True)).sum(0)[:3].numpy(), (a - a.max(0, keepdims=True)).sum(0)[:3])
+  np.testing.assert_array_equal((x - x.max(0, True)).sum(0)[1:].relu().numpy(), np.maximum((a - a.max(0)).sum(0)[1:], 0))

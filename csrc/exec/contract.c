@@ -90,12 +90,20 @@ typedef struct sliding {
   int64_t plane, width; /* elements between planes; columns of c between images */
 } sliding;
 
-typedef struct job {
+/* Outputs: `rows` of m from `row` on, in each of `batches` from `batch` on. */
+typedef struct range {
+  int64_t batch, batches, row, rows;
+} range;
+
+typedef struct tg_contract {
   const tg_kernel *kernel;
   const tgk_gemm *gemm;
   size_t itemsize;        /* of the sums */
   int64_t batch, m, n, k; /* sizes */
-  int64_t mc, nc, kc;     /* of a block, in whole tiles */
+  const tg_access *of_a, *of_b;
+  bool in_parts;      /* run by one worker, part by part, rather than by all at once */
+  range part;         /* that is computed; while blocks are planned, the largest */
+  int64_t mc, nc, kc; /* of a block, in whole tiles */
   int64_t mblocks, nblocks, items;
   int64_t chunk, nchunk; /* k of a chunk, a multiple of kc */
   tg_operand a, b;
@@ -108,7 +116,9 @@ typedef struct job {
   int64_t per_task, bands; /* items a task covers; tasks an item has in the second pass */
   int64_t first, stop;     /* items at hand */
   size_t at[PARTS + 1];
-  worker workers[TG_MAX_THREADS];
+  size_t partial_bytes;
+  int nworker;
+  worker workers[];
 } job;
 
 /* Where an item lies. */
@@ -122,8 +132,9 @@ static char *part(const job *j, const worker *w, int which) { return w->memory +
 /* ---- items ---- */
 
 static item item_at(const job *j, int64_t index) {
+  const range *r = &j->part;
   int64_t m0 = index % j->mblocks * j->mc, block = index / j->mblocks % j->nblocks;
-  item it = {.batch = index / (j->mblocks * j->nblocks), .m0 = m0, .m = tg_min(j->mc, j->m - m0)};
+  item it = {r->batch + index / (j->mblocks * j->nblocks), .m0 = r->row + m0, .m = tg_min(j->mc, r->rows - m0)};
   const sliding *s = &j->slide;
   if (!s->used) {
     it.n0 = block * j->nc;
@@ -317,18 +328,26 @@ static tg_status band_task(void *context, int64_t task, int index) {
   return TG_OK;
 }
 
+static tg_status run_tasks(job *j, tg_task_fn fn, int64_t ntask) {
+  if (!j->in_parts) return tg_pool_run(fn, j, ntask);
+  tg_status status = TG_OK;
+  for (int64_t i = 0; i < ntask && !status && !tg_interrupted(); i++) status = fn(j, i, 0);
+  return status;
+}
+
 /* All items: those that see the same blocks of the shared factor together. */
 static tg_status run_items(job *j) {
   shared *s = &j->shared;
   tg_status status = TG_OK;
+  s->first = j->first = j->stop = 0;
   for (; !status && j->stop < j->items; j->first = j->stop, s->first += s->count) {
     j->stop = j->items;
     if (s->of) {
       int64_t count = tg_min(s->count, s->blocks - s->first), parts = tg_ceil_div(s->size, s->lanes);
       if (!j->slide.used) j->stop = (s->first + count) * j->mblocks;
-      status = tg_pool_run(pack_task, j, count * tg_ceil_div(j->k, j->kc) * parts);
+      status = run_tasks(j, pack_task, count * tg_ceil_div(j->k, j->kc) * parts);
     }
-    if (!status) status = tg_pool_run(item_task, j, tg_ceil_div((j->stop - j->first) * j->nchunk, j->per_task));
+    if (!status) status = run_tasks(j, item_task, tg_ceil_div((j->stop - j->first) * j->nchunk, j->per_task));
   }
   return status;
 }
@@ -358,7 +377,7 @@ static void plan_pairs(job *j) {
 /* Items that would keep all workers busy to the end. */
 static double items_wanted(const job *j) {
   double work = (double)j->batch * (double)j->m * (double)j->n * (double)j->k / (2 * MIN_TASK_WORK);
-  double want = tg_pool_size() == 1 ? 1 : tg_pool_size() * 4;
+  double want = j->nworker == 1 ? 1 : j->nworker * 4;
   return want < work ? want : work;
 }
 
@@ -366,34 +385,35 @@ static double items_wanted(const job *j) {
  * pack again is shared, if enough of it fits: then low blocks leave room for their sums in L2. */
 static void plan_blocks(job *j) {
   const tgk_gemm *g = j->gemm;
-  int64_t size = (int64_t)j->itemsize, most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / (size * j->kc));
+  int64_t size = (int64_t)j->itemsize, m = j->part.rows, most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / (size * j->kc));
   int64_t most_n = tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / (size * j->kc)),
           fitting = SHARED_BYTES / (size * tg_max(j->k, 1));
-  if (tg_ceil_div(j->m, SHARED_BLOCK_M) > tg_pool_size() && tg_min(j->n, MIN_SHARED_N) <= fitting) {
+  if (!j->in_parts && tg_ceil_div(m, SHARED_BLOCK_M) > j->nworker && tg_min(j->n, MIN_SHARED_N) <= fitting) {
     j->shared.of = &j->b;
     most_m = SHARED_BLOCK_M;
     most_n = tg_min(MAX_BLOCK_N, fitting);
   }
-  most_n = tg_min(most_n, BLOCK_C_BYTES / (size * tg_min(j->m, most_m)));
-  int64_t mblocks = tg_ceil_div(j->m, most_m), nblocks = tg_ceil_div(j->n, most_n);
+  most_n = tg_min(most_n, BLOCK_C_BYTES / (size * tg_min(m, most_m)));
+  int64_t mblocks = tg_ceil_div(m, most_m), nblocks = tg_ceil_div(j->n, most_n);
   double want = items_wanted(j);
   while ((double)(j->batch * mblocks * nblocks * j->nchunk) < want) {
     /* one more block along n packs a once more, and the other way round */
-    bool can_m = mblocks * 2 * j->a.width <= j->m, can_n = nblocks * 2 * j->b.width <= j->n;
-    if (can_m && (!can_n || j->shared.of || j->n * mblocks < j->m * nblocks)) mblocks *= 2;
+    bool can_m = mblocks * 2 * j->a.width <= m, can_n = nblocks * 2 * j->b.width <= j->n;
+    if (can_m && (!can_n || j->shared.of || j->n * mblocks < m * nblocks)) mblocks *= 2;
     else if (can_n) nblocks *= 2;
     else break;
   }
-  j->mc = tg_round_up(tg_ceil_div(j->m, mblocks), g->mr);
+  j->mc = tg_round_up(tg_ceil_div(m, mblocks), g->mr);
   j->nc = tg_round_up(tg_ceil_div(j->n, nblocks), nblocks > 1 ? j->b.width : g->lanes);
-  j->mblocks = tg_ceil_div(j->m, j->mc);
+  j->mblocks = tg_ceil_div(m, j->mc);
   j->nblocks = tg_ceil_div(j->n, j->nc);
 }
 
 /* Cuts the images, which share nothing along n, or puts several into an item. False if not even a few rows fit. */
 static bool plan_images(job *j, sliding *s) {
   const tg_window *w = &s->window;
-  int64_t mblocks = tg_ceil_div(j->m, MAX_BLOCK_M), mc = tg_round_up(tg_ceil_div(j->m, mblocks), j->gemm->mr);
+  int64_t m = j->part.rows, mblocks = tg_ceil_div(m, MAX_BLOCK_M);
+  int64_t mc = tg_round_up(tg_ceil_div(m, mblocks), j->gemm->mr);
   int64_t size = (int64_t)j->itemsize, all = w->axis[0].points, step = w->axis[0].step, halo = w->axis[0].size - all;
   int64_t most = tg_min(MAX_BLOCK_N, BLOCK_C_BYTES / (size * mc)); /* columns */
   if (tg_window_length(w, 1) > most) return false;
@@ -430,14 +450,14 @@ static void plan_slide(job *j, const tg_access *b, tg_dims batch, tg_dims n, tg_
   }
   const sliding *s = &j->slide;
   if (!s->used) return;
-  j->mblocks = tg_ceil_div(j->m, MAX_BLOCK_M);
-  j->mc = tg_round_up(tg_ceil_div(j->m, j->mblocks), j->gemm->mr);
+  j->mblocks = tg_ceil_div(j->part.rows, MAX_BLOCK_M);
+  j->mc = tg_round_up(tg_ceil_div(j->part.rows, j->mblocks), j->gemm->mr);
   j->nc = s->group * s->width;
   j->nblocks = tg_ceil_div(s->window.outer[1].size, s->group) * s->bands;
 }
 
 static void plan_tasks(job *j) {
-  j->items = j->batch * j->mblocks * j->nblocks;
+  j->items = j->part.batches * j->mblocks * j->nblocks;
   /* a task is several items if they are small: multiplying, packing and finishing all count */
   double mc = (double)j->mc, nc = (double)j->nc;
   double item_work = (mc * nc + 16 * (mc + nc)) * (double)tg_min(j->k, j->chunk) + 16 * mc * nc;
@@ -448,7 +468,7 @@ static void plan_tasks(job *j) {
 /* How much of the shared factor is packed at once: that of b in parts, an equal number of blocks each. */
 static tg_status plan_shared(job *j) {
   shared *s = &j->shared;
-  if (j->slide.used) *s = (shared){.of = &j->a, .size = j->mc, .per_batch = j->mblocks};
+  if (j->slide.used && !j->in_parts) *s = (shared){.of = &j->a, .size = j->mc, .per_batch = j->mblocks};
   else if (s->of) *s = (shared){.of = &j->b, .size = j->nc, .per_batch = j->nblocks};
   if (!s->of) return TG_OK;
   size_t block = (size_t)(j->k * s->size) * j->itemsize;
@@ -490,65 +510,52 @@ static tg_status plan_rows(job *j) {
   return TG_OK;
 }
 
-tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
-  tg_status status = TG_OK;
-  size_t partial_bytes = 0;
-  const tg_access *a = &kernel->a, *b = &kernel->b;
+/* The factors and their dims; false if there are no outputs. */
+static bool factors_of(const tg_kernel *kernel, tg_contraction *c) {
   const int64_t *shape = kernel->shape;
-  tg_dims batch = tg_dims_of(shape, 0, kernel->nbatch), k = tg_dims_of(shape, kernel->nout, kernel->nred);
-  tg_dims m = tg_dims_of(shape, kernel->nbatch, kernel->nm);
-  tg_dims n = tg_dims_of(shape, kernel->nbatch + kernel->nm, kernel->nn);
-  if (batch.size * m.size * n.size == 0) return TG_OK;
-  if (n.size == 1) { /* a column would waste the vectors, and is a row as well */
-    tg_dims column = m;
-    m = n;
-    n = column;
-    a = &kernel->b;
-    b = &kernel->a;
+  *c = (tg_contraction){.kernel = kernel, .a = &kernel->a, .b = &kernel->b};
+  c->batch = tg_dims_of(shape, 0, kernel->nbatch);
+  c->m = tg_dims_of(shape, kernel->nbatch, kernel->nm);
+  c->n = tg_dims_of(shape, kernel->nbatch + kernel->nm, kernel->nn);
+  c->k = tg_dims_of(shape, kernel->nout, kernel->nred);
+  if (c->n.size == 1) { /* a column would waste the vectors, and is a row as well */
+    tg_dims column = c->m;
+    c->m = c->n;
+    c->n = column;
+    c->a = &kernel->b;
+    c->b = &kernel->a;
   }
-  if (k.size > 0) {
-    bool done;
-    status = tg_dot_run(&(tg_contraction){kernel, a, b, batch, m, n, k}, slots, &done);
-    if (status || done) return status;
-  }
-  job *j = tg_calloc(1, sizeof *j);
-  if (!j) return tg_fail_memory(sizeof *j);
-  j->kernel = kernel;
-  j->gemm = &tgk.gemm[kernel->reduced];
-  j->itemsize = tg_itemsize(kernel->reduced);
-  j->batch = batch.size;
-  j->m = m.size;
-  j->n = n.size;
-  j->k = k.size;
-  j->a = (tg_operand){.lanes = m.size, .k = k.size, .width = j->gemm->mr, .unit = j->gemm->mr};
-  j->b = (tg_operand){.lanes = n.size, .k = k.size, .width = j->gemm->lanes * TGK_GEMM_VECTORS, .unit = j->gemm->lanes};
+  return c->batch.size * c->m.size * c->n.size > 0;
+}
+
+static tg_status plan(job *j, const tg_contraction *c, void *const *slots) {
+  tg_dtype summed = j->kernel->reduced;
+  tg_status status;
   plan_sums(j);
   plan_blocks(j);
-  if (k.size > 0) {
-    if ((status = tg_operand_init(&j->a, a, slots, batch, m, k, kernel->reduced))) goto done;
-    if ((status = tg_operand_init(&j->b, b, slots, batch, n, k, kernel->reduced))) goto done;
-    plan_slide(j, b, batch, n, k);
-    if (j->slide.used && (status = tg_window_open(&j->slide.window, b, slots, kernel->reduced))) goto done;
-    if (!j->slide.used && a->dtype == TG_BF16 && b->dtype == TG_BF16 && tgk.gemm[TG_BF16].run[0]) plan_pairs(j);
+  if (j->k > 0) {
+    if ((status = tg_operand_init(&j->a, c->a, slots, c->batch, c->m, c->k, summed))) return status;
+    if ((status = tg_operand_init(&j->b, c->b, slots, c->batch, c->n, c->k, summed))) return status;
+    plan_slide(j, c->b, c->batch, c->n, c->k);
+    if (j->slide.used && (status = tg_window_open(&j->slide.window, c->b, slots, summed))) return status;
+    bool pairs = c->a->dtype == TG_BF16 && c->b->dtype == TG_BF16 && tgk.gemm[TG_BF16].run[0];
+    if (!j->slide.used && pairs) plan_pairs(j);
   }
   plan_tasks(j);
-  if ((status = tg_results_init(&j->results, kernel, slots)) || (status = plan_rows(j))) goto done;
+  if ((status = tg_results_init(&j->results, j->kernel, slots)) || (status = plan_rows(j))) return status;
   if (j->nchunk == 1 && !j->slide.used) j->pitch = tg_results_pitch(&j->results, j->m, j->n);
-  if ((status = plan_shared(j))) goto done;
+  if ((status = plan_shared(j))) return status;
   plan_scratch(j);
-  if (j->nchunk > 1) {
-    partial_bytes = (size_t)(j->nchunk * j->items) * block_bytes(j);
-    if (!(j->partial = tg_block_alloc(partial_bytes))) {
-      status = tg_fail_memory(partial_bytes);
-      goto done;
-    }
-  }
-  status = run_items(j);
-  if (!status && j->nchunk > 1) status = tg_pool_run(band_task, j, j->items * j->bands);
-  if (!status) status = tg_results_status(&j->results);
-done:
-  for (int i = 0; i < tg_pool_size(); i++) tg_block_free(j->workers[i].memory, j->at[PARTS]);
-  tg_block_free(j->partial, partial_bytes);
+  if (j->nchunk == 1) return TG_OK;
+  j->partial_bytes = (size_t)(j->nchunk * j->items) * block_bytes(j);
+  j->partial = tg_block_alloc(j->partial_bytes);
+  return j->partial ? TG_OK : tg_fail_memory(j->partial_bytes);
+}
+
+void tg_contract_close(job *j) {
+  if (!j) return;
+  for (int i = 0; i < j->nworker; i++) tg_block_free(j->workers[i].memory, j->at[PARTS]);
+  tg_block_free(j->partial, j->partial_bytes);
   tg_block_free(j->shared.memory, j->shared.bytes);
   tg_free(j->rows);
   tg_results_clear(&j->results);
@@ -556,5 +563,69 @@ done:
   tg_operand_clear(&j->a);
   tg_operand_clear(&j->b);
   tg_free(j);
+}
+
+/* `part`: all of it, or the largest one. */
+static tg_status open(const tg_contraction *c, void *const *slots, bool in_parts, range part, job **out) {
+  int nworker = in_parts ? 1 : tg_pool_size();
+  job *j = tg_calloc(1, sizeof *j + (size_t)nworker * sizeof *j->workers);
+  if (!j) return tg_fail_memory(sizeof *j);
+  j->kernel = c->kernel;
+  j->gemm = &tgk.gemm[c->kernel->reduced];
+  j->itemsize = tg_itemsize(c->kernel->reduced);
+  j->batch = c->batch.size;
+  j->m = c->m.size;
+  j->n = c->n.size;
+  j->k = c->k.size;
+  j->of_a = c->a;
+  j->of_b = c->b;
+  j->in_parts = in_parts;
+  j->part = part;
+  j->nworker = nworker;
+  j->a = (tg_operand){.lanes = j->m, .k = j->k, .width = j->gemm->mr, .unit = j->gemm->mr};
+  j->b = (tg_operand){.lanes = j->n, .k = j->k, .width = j->gemm->lanes * TGK_GEMM_VECTORS, .unit = j->gemm->lanes};
+  tg_status status = plan(j, c, slots);
+  if (status) tg_contract_close(j);
+  else *out = j;
   return status;
+}
+
+static tg_status run(job *j) {
+  tg_status status = run_items(j);
+  if (!status && j->nchunk > 1) status = run_tasks(j, band_task, j->items * j->bands);
+  return status ? status : tg_results_status(&j->results);
+}
+
+tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
+  tg_contraction c;
+  job *j;
+  tg_status status;
+  if (!factors_of(kernel, &c)) return TG_OK;
+  if (c.k.size > 0) {
+    bool done;
+    status = tg_dot_run(&c, slots, &done);
+    if (status || done) return status;
+  }
+  if ((status = open(&c, slots, false, (range){0, c.batch.size, 0, c.m.size}, &j))) return status;
+  status = run(j);
+  tg_contract_close(j);
+  return status;
+}
+
+/* ---- parts ---- */
+
+tg_status tg_contract_open(const tg_kernel *kernel, void *const *slots, int64_t rows, tg_contract **out) {
+  tg_contraction c;
+  if (!factors_of(kernel, &c)) return tg_fail(TG_ERR_INTERNAL, "a contraction without outputs has no parts");
+  return open(&c, slots, true, (range){0, tg_max(1, rows / c.m.size), 0, tg_min(rows, c.m.size)}, out);
+}
+
+tg_status tg_contract_run_part(tg_contract *j, int64_t first, int64_t rows) {
+  void *const *slots = j->results.slots;
+  j->part = (range){first / j->m, tg_max(1, rows / j->m), first % j->m, tg_min(rows, j->m)};
+  j->mblocks = tg_ceil_div(j->part.rows, j->mc);
+  j->items = j->part.batches * j->mblocks * j->nblocks;
+  j->a.memory = slots[j->of_a->slot];
+  j->b.memory = j->slide.window.memory = slots[j->of_b->slot];
+  return run(j);
 }

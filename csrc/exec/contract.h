@@ -11,4 +11,10 @@
 /* As tg_run_kernel. */
 tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) TG_MUST_CHECK;
 
+/* A contraction that one worker computes part by part; as tg_part (run.h), its rows being the points of batch and m. */
+typedef struct tg_contract tg_contract;
+tg_status tg_contract_open(const tg_kernel *kernel, void *const *slots, int64_t rows, tg_contract **out) TG_MUST_CHECK;
+tg_status tg_contract_run_part(tg_contract *c, int64_t first, int64_t rows) TG_MUST_CHECK;
+void tg_contract_close(tg_contract *c); /* NULL-safe */
+
 #endif

@@ -5,15 +5,16 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/interrupt.h"
+#include "exec/chain.h"
 #include "exec/run.h"
 
 /* The slots of each kernel, chained through `next` from `first[kernel]`: those it writes, and those to be let go after
  * it, being read by it last. */
-typedef struct chains {
+typedef struct links {
   int *first_write, *next_write, *first_done, *next_done;
-} chains;
+} links;
 
-static void chain_slots(const tg_schedule *s, chains *c) {
+static void link_slots(const tg_schedule *s, links *c) {
   for (int k = 0; k < s->nkernel; k++) c->first_write[k] = c->first_done[k] = -1;
   for (int i = 0; i < s->nslot; i++) {
     const tg_slot *slot = &s->slots[i];
@@ -26,40 +27,61 @@ static void chain_slots(const tg_schedule *s, chains *c) {
   }
 }
 
-static tg_status run_one(tg_schedule *s, int kernel, const chains *c, void **pointers) {
+/* Makes the buffers that a kernel writes. */
+static tg_status make_buffers(tg_schedule *s, int kernel, const links *c, void **pointers) {
   for (int i = c->first_write[kernel]; i >= 0; i = c->next_write[i]) {
+    if (s->slots[i].local) continue;
     tg_status status = tg_buffer_new(s->slots[i].bytes, &s->slots[i].buffer);
     if (status) return status;
     pointers[i] = s->slots[i].buffer->data;
   }
-  tg_status status = tg_run_kernel(&s->kernels[kernel], pointers);
+  return TG_OK;
+}
+
+/* Runs kernels [first, stop): one, or those of a chain. */
+static tg_status run_kernels(tg_schedule *s, int first, int stop, const tg_chain *chain, const links *c,
+                             void **pointers, double *seconds) {
+  double start = seconds ? tg_clock() : 0;
+  tg_status status = TG_OK;
+  for (int k = first; k < stop && !status; k++) status = make_buffers(s, k, c, pointers);
+  if (status) return status;
+  if (chain) {
+    status = tg_chain_run(s, chain, pointers, seconds);
+  } else {
+    status = tg_run_kernel(&s->kernels[first], pointers);
+    if (seconds) *seconds = tg_clock() - start;
+  }
   return tg_interrupted() ? tg_interrupt_status() : status; /* whatever came of loops that ended early */
 }
 
-tg_status tg_execute(tg_schedule *s, tg_trace_fn trace, void *context) {
+/* Lets go of what a kernel was the last to read. Only this schedule knows these buffers: no lock is needed. */
+static void drop_buffers(tg_schedule *s, int kernel, const links *c) {
+  for (int i = c->first_done[kernel]; i >= 0; i = c->next_done[i]) {
+    tg_buffer_unref(s->slots[i].buffer);
+    s->slots[i].buffer = NULL;
+  }
+}
+
+tg_status tg_execute(tg_schedule *s, double *seconds) {
   tg_status status = TG_OK;
   void **pointers = tg_calloc((size_t)s->nslot + 1, sizeof *pointers);
-  int *links = tg_malloc(2 * ((size_t)s->nslot + (size_t)s->nkernel + 1) * sizeof *links);
-  if (!pointers || !links) {
+  int *memory = tg_malloc(2 * ((size_t)s->nslot + (size_t)s->nkernel + 1) * sizeof *memory);
+  if (!pointers || !memory) {
     status = tg_fail_memory(((size_t)s->nslot + 1) * sizeof *pointers);
     goto done;
   }
-  chains c = {links, links + s->nkernel, links + s->nkernel + s->nslot, links + 2 * s->nkernel + s->nslot};
-  chain_slots(s, &c);
+  links c = {memory, memory + s->nkernel, memory + s->nkernel + s->nslot, memory + 2 * s->nkernel + s->nslot};
+  link_slots(s, &c);
   for (int i = 0; i < s->nslot; i++)
     if (s->slots[i].buffer) pointers[i] = s->slots[i].buffer->data;
-  for (int k = 0; k < s->nkernel; k++) {
-    double start = trace ? tg_clock() : 0;
-    if ((status = run_one(s, k, &c, pointers))) goto done;
-    if (trace) trace(context, s, k, tg_clock() - start);
-    for (int i = c.first_done[k]; i >= 0;
-         i = c.next_done[i]) { /* only this schedule knows these buffers: no lock needed */
-      tg_buffer_unref(s->slots[i].buffer);
-      s->slots[i].buffer = NULL;
-    }
+  for (int k = 0, stop, chain = 0; k < s->nkernel; k = stop) {
+    const tg_chain *here = chain < s->nchain && s->chains[chain].first == k ? &s->chains[chain++] : NULL;
+    stop = k + (here ? here->count : 1);
+    if ((status = run_kernels(s, k, stop, here, &c, pointers, seconds ? seconds + k : NULL))) goto done;
+    for (int i = k; i < stop; i++) drop_buffers(s, i, &c);
   }
 done:
   tg_free(pointers);
-  tg_free(links);
+  tg_free(memory);
   return status;
 }

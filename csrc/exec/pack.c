@@ -9,6 +9,7 @@
 #define READ_POINTS 2048 /* short rows are read together, about as many elements at once */
 #define READ_ROWS 32     /* and at most so many rows */
 #define LONG_ROW 2048
+#define GROUP 8 /* rows that are interleaved in one go */
 
 /* ---- operands ---- */
 
@@ -63,7 +64,7 @@ void tg_operand_clear(tg_operand *o) {
 /* ---- packing ---- */
 
 int64_t tg_pack_points(int64_t lanes, int64_t k) {
-  return tg_max(4 * tg_max(lanes, k), tg_min(READ_POINTS, lanes * k));
+  return tg_max(GROUP * tg_max(lanes, k), tg_min(READ_POINTS, lanes * k));
 }
 
 /* Elements [start, start + n) of `count` rows from row `first` on into rows[]: where they lie in
@@ -98,14 +99,15 @@ static void read_pairs(const tg_packer *p, const tg_operand *o, int64_t first, i
   }
 }
 
-/* How many rows of n elements, of a whole length `length`, to read at once: a multiple of 4. */
+/* How many rows of n elements, of a whole length `length`, to read at once: a multiple of GROUP. */
 static int64_t rows_at_once(int64_t n, int64_t length) {
-  return n == length ? tg_min(tg_max(READ_POINTS / n / 4, 1) * 4, READ_ROWS) : 4;
+  return n == length ? tg_min(tg_max(READ_POINTS / n / GROUP, 1) * GROUP, READ_ROWS) : GROUP;
 }
 
 static void pack_along_k(const tg_packer *p, const tg_operand *o, const tg_piece *piece, char *to) {
   const void *rows[READ_ROWS];
-  int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->k, o->k), group = tg_min(4, o->unit);
+  int64_t padded = tg_round_up(piece->lanes, o->unit), most = rows_at_once(piece->k, o->k),
+          group = tg_min(GROUP, o->unit);
   for (int64_t lane = 0; lane < padded; lane += most) {
     int64_t count = tg_min(most, padded - lane), real = tg_max(0, tg_min(count, piece->lanes - lane));
     int64_t first = piece->batch * o->lanes + piece->lane + lane;

@@ -7,7 +7,7 @@
  *   columns  the same point of TG_BLOCK rows at a time, where rows are short or lie across memory
  *
  * The order of summation depends on the shape alone: blocks of a long row are added in pairs.
- * Owns: nothing between calls. Caller: run.c. */
+ * Owns: nothing between calls, but for a tg_rows. Caller: run.c. */
 #include "exec/rows.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ typedef struct phase {
   size_t rows_at, points_at; /* their registers within a worker's memory */
 } phase;
 
-typedef struct job {
+typedef struct tg_rows {
   const tg_kernel *kernel;
   void *const *slots;
   phase *phases;
@@ -121,18 +121,17 @@ static void run_points(const job *j, const phase *p, const tg_program *program, 
   if (j->row > TG_BLOCK) finish_folds(program, local, tg_ceil_div(j->row, TG_BLOCK));
 }
 
-static tg_status rows_task(void *context, int64_t task, int worker) {
-  const job *j = context;
+/* Rows [first, stop), with a worker's memory. */
+static void run_rows(const job *j, char *memory, int64_t first, int64_t stop) {
   const tg_kernel *k = j->kernel;
-  char *memory = tg_workspace_of(&j->scratch, worker);
   void **local = (void **)(void *)memory;
-  int64_t none = 0, stop = tg_min((task + 1) * j->per_task, j->nrow);
+  int64_t none = 0;
   for (int i = 0; i < k->nlocal; i++) local[i] = memory + j->local_at[i];
   for (int i = 0; i < k->nphase; i++) {
     if (j->phases[i].rows) tg_vm_prepare(j->phases[i].rows, memory + j->phases[i].rows_at);
     if (j->phases[i].points) tg_vm_prepare(j->phases[i].points, memory + j->phases[i].points_at);
   }
-  for (int64_t first = task * j->per_task; first < stop; first += j->tile) {
+  for (; first < stop; first += j->tile) {
     int64_t rows = tg_min(j->tile, stop - first);
     for (int i = 0; i < k->nphase; i++) {
       const phase *p = &j->phases[i];
@@ -147,6 +146,12 @@ static tg_status rows_task(void *context, int64_t task, int worker) {
     if (j->phases[i].rows) tg_vm_finish(j->phases[i].rows);
     if (j->phases[i].points) tg_vm_finish(j->phases[i].points);
   }
+}
+
+static tg_status rows_task(void *context, int64_t task, int worker) {
+  const job *j = context;
+  int64_t first = task * j->per_task;
+  run_rows(j, tg_workspace_of(&j->scratch, worker), first, tg_min(first + j->per_task, j->nrow));
   return TG_OK;
 }
 
@@ -159,28 +164,57 @@ static tg_status faults_of(const job *j) {
   return status;
 }
 
-tg_status tg_rows_run(const tg_kernel *k, void *const *slots) {
-  job j = {.kernel = k, .slots = slots, .nrow = tg_product(k->shape, k->nout)};
-  j.row = tg_product(k->shape + k->nout, k->nred);
-  if (!j.nrow) return TG_OK;
-  size_t bytes = (size_t)k->nphase * sizeof *j.phases + (size_t)k->nlocal * sizeof *j.local_at;
-  tg_status status;
-  if (!(j.phases = tg_calloc(1, bytes))) return tg_fail_memory(bytes);
-  j.local_at = (size_t *)(void *)(j.phases + k->nphase);
-  j.tile = tg_min(j.nrow, k->reduced_first ? TG_BLOCK : tg_max(1, TG_BLOCK / tg_max(1, j.row)));
-  j.each = tg_aligned((size_t)k->nlocal * sizeof(void *));
-  if ((status = compile_all(&j))) goto done;
-  plan_locals(&j);
-  j.per_task = tg_task_points(j.nrow, j.tile, tg_max(1, cost_of_row(&j)));
-  if ((status = tg_workspace_init(&j.scratch, j.each))) goto done;
-  status = tg_pool_run(rows_task, &j, tg_ceil_div(j.nrow, j.per_task));
-  if (!status) status = faults_of(&j);
-done:
-  tg_workspace_free(&j.scratch);
-  for (int i = 0; i < k->nphase; i++) {
-    tg_vm_free(j.phases[i].rows);
-    tg_vm_free(j.phases[i].points);
+void tg_rows_close(job *j) {
+  if (!j) return;
+  tg_workspace_free(&j->scratch);
+  for (int i = 0; i < j->kernel->nphase; i++) {
+    tg_vm_free(j->phases[i].rows);
+    tg_vm_free(j->phases[i].points);
   }
-  tg_free(j.phases);
+  tg_free(j);
+}
+
+static tg_status open(const tg_kernel *k, void *const *slots, int workers, job **out) {
+  size_t bytes = sizeof(job) + (size_t)k->nphase * sizeof(phase) + (size_t)k->nlocal * sizeof(size_t);
+  job *j = tg_calloc(1, bytes);
+  if (!j) return tg_fail_memory(bytes);
+  j->kernel = k;
+  j->slots = slots;
+  j->nrow = tg_product(k->shape, k->nout);
+  j->row = tg_product(k->shape + k->nout, k->nred);
+  j->phases = (phase *)(void *)(j + 1);
+  j->local_at = (size_t *)(void *)(j->phases + k->nphase);
+  j->tile = tg_min(j->nrow, k->reduced_first ? TG_BLOCK : tg_max(1, TG_BLOCK / tg_max(1, j->row)));
+  j->each = tg_aligned((size_t)k->nlocal * sizeof(void *));
+  tg_status status = compile_all(j);
+  if (!status) {
+    plan_locals(j);
+    j->per_task = tg_task_points(j->nrow, j->tile, tg_max(1, cost_of_row(j)));
+    status = tg_workspace_init(&j->scratch, workers, j->each);
+  }
+  if (status) tg_rows_close(j);
+  else *out = j;
   return status;
+}
+
+tg_status tg_rows_run(const tg_kernel *k, void *const *slots) {
+  if (!tg_product(k->shape, k->nout)) return TG_OK;
+  job *j;
+  tg_status status = open(k, slots, tg_pool_size(), &j);
+  if (status) return status;
+  status = tg_pool_run(rows_task, j, tg_ceil_div(j->nrow, j->per_task));
+  if (!status) status = faults_of(j);
+  tg_rows_close(j);
+  return status;
+}
+
+/* ---- parts ---- */
+
+tg_status tg_rows_open(const tg_kernel *kernel, void *const *slots, tg_rows **out) {
+  return open(kernel, slots, 1, out);
+}
+
+tg_status tg_rows_run_part(tg_rows *j, int64_t first, int64_t rows) {
+  run_rows(j, tg_workspace_of(&j->scratch, 0), first, first + rows);
+  return faults_of(j);
 }

@@ -16,7 +16,7 @@
  * Few outputs of long reductions are cut into chunks whose number depends on the shape and the cost of a point alone;
  * chunks meet in a second pass in fixed order. The same bits come out on any number of threads.
  *
- * Owns: nothing between calls. Caller: the schedule's runner. */
+ * Owns: nothing between calls. Callers: execute.c; chain.c, for parts. */
 #include "exec/run.h"
 
 #include <stdlib.h>
@@ -58,21 +58,25 @@ static void advance(const int64_t *shape, int n, int64_t *idx) {
 
 /* ---- map ---- */
 
-typedef struct map_job {
+typedef struct tg_map {
   void *const *slots;
-  const tg_vm *vm;
+  tg_vm *vm;
   tg_workspace scratch;
   int64_t points, per_task;
 } map_job;
 
-static tg_status map_task(void *context, int64_t task, int worker) {
-  const map_job *job = context;
-  char *scratch = tg_workspace_of(&job->scratch, worker);
-  int64_t none = 0, stop = tg_min((task + 1) * job->per_task, job->points);
+static void map_points(const map_job *job, char *scratch, int64_t start, int64_t stop) {
+  int64_t none = 0;
   tg_vm_prepare(job->vm, scratch);
-  for (int64_t start = task * job->per_task; start < stop; start += TG_BLOCK)
+  for (; start < stop; start += TG_BLOCK)
     tg_vm_run(job->vm, scratch, job->slots, &none, start, tg_min(TG_BLOCK, stop - start), NULL);
   tg_vm_finish(job->vm);
+}
+
+static tg_status map_task(void *context, int64_t task, int worker) {
+  const map_job *job = context;
+  int64_t start = task * job->per_task;
+  map_points(job, tg_workspace_of(&job->scratch, worker), start, tg_min(start + job->per_task, job->points));
   return TG_OK;
 }
 
@@ -137,7 +141,7 @@ static tg_status run_map(const tg_kernel *k, void *const *slots) {
   if (!status && tiled) status = tiled_points(k, &tiling, &job.points);
   if (status) goto done;
   job.vm = vm;
-  if ((status = tg_workspace_init(&job.scratch, tg_vm_scratch_size(vm)))) goto done;
+  if ((status = tg_workspace_init(&job.scratch, tg_pool_size(), tg_vm_scratch_size(vm)))) goto done;
   job.per_task = tg_task_points(job.points, TG_BLOCK, tg_vm_cost(vm));
   status = tg_pool_run(map_task, &job, tg_ceil_div(job.points, job.per_task));
   if (!status) status = tg_vm_status(vm);
@@ -418,9 +422,8 @@ static tg_status run_reduce(const tg_kernel *k, void *const *slots) {
   job.results_bytes = tg_aligned(tg_results_scratch_size(&job.results));
   job.tile_bytes = tg_aligned((size_t)job.tile * job.itemsize);
   int levels = k->reduced_first ? level_count(tg_ceil_div(job.chunk, FOLD_RUN)) : 0;
-  if ((status = tg_workspace_init(&job.scratch,
-                                  job.body_bytes + job.results_bytes + job.tile_bytes * (size_t)(levels + 1))))
-    goto done;
+  size_t each = job.body_bytes + job.results_bytes + job.tile_bytes * (size_t)(levels + 1);
+  if ((status = tg_workspace_init(&job.scratch, tg_pool_size(), each))) goto done;
   if (job.nchunk > 1) {
     partial_bytes = (size_t)(job.nchunk * job.nout) * job.itemsize;
     if (!(job.partial = tg_block_alloc(partial_bytes))) {
@@ -483,4 +486,50 @@ tg_status tg_run_kernel(const tg_kernel *kernel, void *const *slots) {
   case TG_KERNEL_SCATTER: return tg_scatter_run(kernel, slots);
   }
   return tg_fail(TG_ERR_INTERNAL, "unknown kind of kernel: %d", (int)kernel->kind);
+}
+
+/* ---- parts ---- */
+
+static tg_status open_map(const tg_kernel *k, void *const *slots, map_job **out) {
+  map_job *job = tg_calloc(1, sizeof *job);
+  if (!job) return tg_fail_memory(sizeof *job);
+  job->slots = slots;
+  *out = job;
+  tg_status status = tg_vm_compile(&k->body, 0, &job->vm);
+  if (!status) status = tg_workspace_init(&job->scratch, 1, tg_vm_scratch_size(job->vm));
+  return status;
+}
+
+static tg_status run_map_part(map_job *job, int64_t first, int64_t rows) {
+  map_points(job, tg_workspace_of(&job->scratch, 0), first, first + rows);
+  return tg_vm_status(job->vm);
+}
+
+static void close_map(map_job *job) {
+  if (!job) return;
+  tg_workspace_free(&job->scratch);
+  tg_vm_free(job->vm);
+  tg_free(job);
+}
+
+tg_status tg_part_open(tg_part *p, const tg_kernel *kernel, void *const *slots, int64_t rows) {
+  p->kernel = kernel;
+  switch (kernel->kind) {
+  case TG_KERNEL_MAP: return open_map(kernel, slots, &p->map);
+  case TG_KERNEL_ROWS: return tg_rows_open(kernel, slots, &p->rows);
+  case TG_KERNEL_CONTRACT: return tg_contract_open(kernel, slots, rows, &p->contract);
+  default: return tg_fail(TG_ERR_INTERNAL, "a kernel of kind %d does not run in parts", (int)kernel->kind);
+  }
+}
+
+tg_status tg_part_run(tg_part *p, int64_t first, int64_t rows) {
+  if (p->map) return run_map_part(p->map, first, rows);
+  if (p->rows) return tg_rows_run_part(p->rows, first, rows);
+  return tg_contract_run_part(p->contract, first, rows);
+}
+
+void tg_part_close(tg_part *p) {
+  close_map(p->map);
+  tg_rows_close(p->rows);
+  tg_contract_close(p->contract);
 }

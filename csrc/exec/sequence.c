@@ -155,7 +155,7 @@ tg_status tg_scan_run(const tg_kernel *k, void *const *slots) {
   if (status) goto done;
   job.per_task = k->reduced_first ? TG_BLOCK : tg_round_up(1 + TG_BLOCK * 16 / job.length, ROWS);
   job.vm_bytes = tg_aligned(tg_vm_scratch_size(job.body));
-  status = tg_workspace_init(&job.scratch, job.vm_bytes + (ROWS + 1) * TG_BLOCK * sizeof(double));
+  status = tg_workspace_init(&job.scratch, tg_pool_size(), job.vm_bytes + (ROWS + 1) * TG_BLOCK * sizeof(double));
   if (!status) status = tg_pool_run(scan_task, &job, tg_ceil_div(job.rows, job.per_task));
   if (!status) status = tg_vm_status(job.body);
 done:

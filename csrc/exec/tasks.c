@@ -12,9 +12,9 @@ int64_t tg_task_points(int64_t points, int64_t unit, int64_t cost) {
   return tg_min(tg_max(share, least), most);
 }
 
-tg_status tg_workspace_init(tg_workspace *w, size_t each) {
+tg_status tg_workspace_init(tg_workspace *w, int workers, size_t each) {
   w->each = tg_aligned(each);
-  w->total = w->each * (size_t)tg_pool_size();
+  w->total = w->each * (size_t)workers;
   w->memory = tg_block_alloc(w->total);
   return w->memory ? TG_OK : tg_fail_memory(w->total);
 }

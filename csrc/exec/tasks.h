@@ -12,14 +12,14 @@
  * enough for an interrupt. */
 int64_t tg_task_points(int64_t points, int64_t unit, int64_t cost);
 
-/* Scratch memory of every worker, made before the loop starts so that tasks can't fail. */
+/* Scratch memory of so many workers, made before the loop starts so that tasks can't fail. */
 typedef struct tg_workspace {
   char *memory;
   size_t each, total;
 } tg_workspace;
 
-tg_status tg_workspace_init(tg_workspace *w, size_t each) TG_MUST_CHECK; /* MEMORY */
-void tg_workspace_free(tg_workspace *w);                                 /* safe on a zeroed struct */
+tg_status tg_workspace_init(tg_workspace *w, int workers, size_t each) TG_MUST_CHECK; /* MEMORY */
+void tg_workspace_free(tg_workspace *w);                                              /* safe on a zeroed struct */
 char *tg_workspace_of(const tg_workspace *w, int worker);
 
 #endif

@@ -241,10 +241,17 @@ static PyStructSequence_Field item_fields[] = {{"target", "LazyBuffer of what th
                                                {"reduced", "tuple: the reduced dims, or the axis of a SCAN"},
                                                {"inputs", "how many buffers it reads"},
                                                {"text", "one line that says all this and names the fused operations"},
+                                               {"chain", "the number of the chain it is run in, or None"},
                                                {NULL, NULL}};
 
 static PyStructSequence_Desc item_desc = {"teenygrad._engine.ScheduleItem", "One kernel of a schedule: plain data.",
-                                          item_fields, 6};
+                                          item_fields, 7};
+
+static PyObject *chain_of(const tg_schedule *s, int kernel) {
+  for (int i = 0; i < s->nchain; i++)
+    if (kernel >= s->chains[i].first && kernel < s->chains[i].first + s->chains[i].count) return PyLong_FromLong(i);
+  Py_RETURN_NONE;
+}
 
 static PyObject *item_new(const tg_schedule *s, int kernel) {
   const tg_kernel *k = &s->kernels[kernel];
@@ -258,9 +265,10 @@ static PyObject *item_new(const tg_schedule *s, int kernel) {
                         convert_sizes(k->shape, k->nout),
                         convert_sizes(k->shape + k->nout, k->nred),
                         PyLong_FromLong(tg_kernel_work(s, kernel).inputs),
-                        PyUnicode_FromString(text)};
+                        PyUnicode_FromString(text),
+                        chain_of(s, kernel)};
   bool ok = true;
-  for (int i = 0; i < 6; i++) {
+  for (int i = 0; i < 7; i++) {
     ok &= fields[i] != NULL;
     PyStructSequence_SET_ITEM(item, i, fields[i]);
   }

@@ -12,14 +12,9 @@ void trace_init(trace *t, const tg_schedule *s) {
 
 void trace_clear(trace *t) { tg_free(t->seconds); }
 
-static void note_seconds(void *context, const tg_schedule *s, int kernel, double seconds) {
-  (void)s;
-  ((double *)context)[kernel] = seconds;
-}
-
 tg_status trace_execute(trace *t, tg_schedule *s) {
-  if (t->level <= 0) return tg_execute(s, NULL, NULL);
-  tg_status status = tg_execute(s, note_seconds, t->seconds);
+  if (t->level <= 0) return tg_execute(s, NULL);
+  tg_status status = tg_execute(s, t->seconds);
   if (!status && t->level >= 2 && s->nkernel && tg_limits_get(&t->limits)) t->limits = (tg_limits){0};
   return status;
 }
@@ -46,6 +41,15 @@ static void print_kernel(const trace *t, const tg_schedule *s, int kernel) {
   if (t->level >= 4) tg_kernel_print(k, print_line, NULL);
 }
 
+static void print_chain(const trace *t, const tg_schedule *s, int chain) {
+  const tg_chain *c = &s->chains[chain];
+  double seconds = 0;
+  char text[200];
+  for (int k = c->first; k < c->first + c->count; k++) seconds += t->seconds[k];
+  tg_chain_format(c, text, sizeof text);
+  PySys_WriteStdout("*** %3d-%-3d %11.3f ms  %s\n", c->first, c->first + c->count - 1, seconds * 1e3, text);
+}
+
 void trace_print(const trace *t, const tg_schedule *s, const char *what, int ntarget) {
   double seconds = 0, bytes = 0;
   if (t->level <= 0) return;
@@ -56,5 +60,8 @@ void trace_print(const trace *t, const tg_schedule *s, const char *what, int nta
   }
   PySys_WriteStdout("*** %-7s %11.3f ms %11.3f MB %6d kernels %6d targets\n", what, seconds * 1e3, bytes / 1e6,
                     s->nkernel, ntarget);
-  for (int k = 0; t->level >= 2 && k < s->nkernel; k++) print_kernel(t, s, k);
+  for (int k = 0, chain = 0; t->level >= 2 && k < s->nkernel; k++) {
+    if (chain < s->nchain && s->chains[chain].first == k) print_chain(t, s, chain++);
+    print_kernel(t, s, k);
+  }
 }

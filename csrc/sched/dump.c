@@ -63,6 +63,11 @@ void tg_kernel_format(const tg_kernel *k, char *text, size_t cap) {
   append_program(text, cap, &k->epilogue);
 }
 
+void tg_chain_format(const tg_chain *c, char *text, size_t cap) {
+  snprintf(text, cap, "chain of %d kernels: %lld slices, each with %.1f KiB of its own", c->count,
+           (long long)tg_chain_slices(c), (double)c->bytes / 1024);
+}
+
 /* ---- views as formulas ---- */
 
 /* What the dims of a view are called: first0, first1, ... up to nfirst, then second0, second1, ... */

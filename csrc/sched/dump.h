@@ -3,10 +3,13 @@
 #ifndef TG_SCHED_DUMP_H
 #define TG_SCHED_DUMP_H
 
-#include "sched/kernel.h"
+#include "sched/chain.h"
 
 /* One line about a kernel: kind, shape, ops, dtype ("REDUCE (128, 10) over (10,) float32: EXP2 ADD | SUM"). */
 void tg_kernel_format(const tg_kernel *k, char *text, size_t cap);
+
+/* "chain of 3 kernels: 32 slices, each with 256.0 KiB of its own" */
+void tg_chain_format(const tg_chain *c, char *text, size_t cap);
 
 typedef void (*tg_line_fn)(void *context, const char *line);
 

@@ -200,8 +200,10 @@ static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_vie
   if (!status) status = change_domain(b, g, domain, r->nout, spread, NULL, own);
   tg_view_unref(domain);
   tg_view_unref(spread);
-  g->cached = fits_cache(b, r);
+  g->cached = fits_cache(b, r) && !b->items[g->root].view->nbound; /* other reductions know nothing of a crop */
   if (!r->merged) tg_domain_order(b->items[r->item].node, g->order);
+  else
+    for (int i = 0; i < r->nout + r->nred; i++) g->order[i] = i;
   g->nfold++;
   return status;
 }

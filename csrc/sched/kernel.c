@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/integers.h"
 
 const char *const tg_kernel_kind_name[] = {"MAP", "ROWS", "REDUCE", "CONTRACT", "SCAN", "SCATTER"};
 
@@ -32,6 +33,18 @@ const tg_program *tg_kernel_program(const tg_kernel *k, int i) {
   i -= 3;
   if (i >= 2 * k->nphase) return NULL;
   return i % 2 ? &k->phases[i / 2].points : &k->phases[i / 2].rows;
+}
+
+int tg_kernel_row_dims(const tg_kernel *k) {
+  if (k->kind == TG_KERNEL_MAP || k->kind == TG_KERNEL_ROWS) return k->nout;
+  /* a single column is computed as a row: by all of m at once */
+  bool column = k->kind != TG_KERNEL_CONTRACT || tg_product(k->shape + k->nbatch + k->nm, k->nn) == 1;
+  return column || k->exact ? 0 : k->nbatch + k->nm;
+}
+
+int64_t tg_kernel_rows(const tg_kernel *k) {
+  int dims = tg_kernel_row_dims(k);
+  return dims && tg_product(k->shape, k->nout) ? tg_product(k->shape, dims) : 0;
 }
 
 bool tg_instr_effect(const tg_instr *in) {

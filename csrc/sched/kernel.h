@@ -128,6 +128,12 @@ extern const char *const tg_kernel_kind_name[];
 /* All programs of the kernel one after the other: the i-th, or NULL past the last. */
 const tg_program *tg_kernel_program(const tg_kernel *k, int i);
 
+/* How many leading out dims a kernel can be run in parts along: of a CONTRACT batch and m, of MAP and ROWS all. 0: it
+ * can't. */
+int tg_kernel_row_dims(const tg_kernel *k);
+/* Their points; 0 also if the kernel computes nothing. */
+int64_t tg_kernel_rows(const tg_kernel *k);
+
 void tg_program_clear(tg_program *p); /* safe on a zeroed struct, as is: */
 void tg_kernel_clear(tg_kernel *k);
 

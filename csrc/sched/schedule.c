@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/interrupt.h"
 #include "sched/builder.h"
+#include "sched/chain.h"
 
 #define STREAM_BYTES ((size_t)8 << 20) /* results from which on a later reader would hardly find them in a cache */
 
@@ -110,6 +111,7 @@ tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **
       (status = lower_all(&b, s)))
     goto done;
   find_kept(&b, s);
+  status = tg_find_chains(s);
 done:
   tg_builder_clear(&b);
   if (status) tg_schedule_free(s);
@@ -138,6 +140,7 @@ void tg_schedule_free(tg_schedule *s) {
     tg_node_unref(s->slots[i].node);
   }
   for (int i = 0; i < s->nalias; i++) tg_node_unref(s->aliases[i].node);
+  tg_free(s->chains);
   tg_free(s->aliases);
   tg_free(s->kernels);
   tg_free(s->slots);

@@ -20,13 +20,25 @@ typedef struct tg_slot {
   tg_buffer *buffer; /* NULL before it is written and, unless kept, after it was last read */
   size_t bytes;
   int writer, last;
-  bool keep; /* the node outlives the schedule */
+  bool keep;  /* the node outlives the schedule */
+  bool local; /* written and read by one chain only, a slice at a time: it has no buffer */
+  size_t at;  /* if so, where a slice's part of it is in the slice's memory */
 } tg_slot;
+
+/* Consecutive kernels that run slice by slice (chain.h). The rows of each of them (tg_kernel_rows) are cut into `units`
+ * equal ranges, and what a kernel reads of the others' results lies in the unit that it computes. A slice is `slice`
+ * units: part of one run of `run` units, or several whole runs. */
+typedef struct tg_chain {
+  int first, count; /* kernels */
+  int64_t units, run, slice;
+  size_t bytes; /* of a slice's memory */
+} tg_chain;
 
 typedef struct tg_schedule {
   tg_kernel *kernels;
   tg_slot *slots;
-  int nkernel, nslot;
+  tg_chain *chains; /* in the order of their kernels */
+  int nkernel, nslot, nchain;
   /* bit casts to be given their source's buffer */
   struct tg_alias {
     tg_node *node;

@@ -64,6 +64,11 @@ static int count_places(const tg_kernel *k) {
   return count;
 }
 
+/* What is local to a chain takes no memory. */
+static double stored_bytes(const tg_schedule *s, int slot) {
+  return s->slots[slot].local ? 0 : (double)s->slots[slot].bytes;
+}
+
 /* Bytes read of the buffer that place i reads, if it is the first place to do so; else -1. */
 static double read_first_at(const tg_schedule *s, const tg_kernel *k, int i) {
   double elements, total = 0;
@@ -75,7 +80,7 @@ static double read_first_at(const tg_schedule *s, const tg_kernel *k, int i) {
     if (j < i) return -1;
     total += elements;
   }
-  double bytes = total * (double)tg_itemsize(a->dtype), all = (double)s->slots[a->slot].bytes;
+  double bytes = total * (double)tg_itemsize(a->dtype), all = stored_bytes(s, a->slot);
   return bytes < all ? bytes : all;
 }
 
@@ -95,10 +100,10 @@ tg_work tg_kernel_work(const tg_schedule *s, int kernel) {
   const tg_program *p;
   tg_work w = {0};
   bool stores = k->kind == TG_KERNEL_MAP || k->kind == TG_KERNEL_ROWS;
-  if (!stores) w.written = (double)s->slots[k->out.slot].bytes;
+  if (!stores) w.written = stored_bytes(s, k->out.slot);
   for (int j = 0; stores && (p = tg_kernel_program(k, j)); j++)
     for (int i = 0; i < p->ninstr; i++)
-      if (p->instr[i].code == TG_I_STORE) w.written += (double)s->slots[p->access[p->instr[i].arg].slot].bytes;
+      if (p->instr[i].code == TG_I_STORE) w.written += stored_bytes(s, p->access[p->instr[i].arg].slot);
   for (int i = 0; i < count_places(k); i++) {
     double bytes = read_first_at(s, k, i);
     if (bytes < 0) continue;

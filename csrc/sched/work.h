@@ -7,8 +7,8 @@
 
 typedef struct tg_work {
   int inputs;     /* buffers it reads */
-  double read;    /* bytes: the distinct elements that it needs of each input */
-  double written; /* bytes of its output */
+  double read;    /* bytes: the distinct elements that it needs of each input but those that are local to a chain */
+  double written; /* bytes of its output, likewise */
   double flops;   /* in additions, by the costs in ops.def; a multiply-add is 2 */
   bool f64;       /* computed in float64: the peak is another */
 } tg_work;
