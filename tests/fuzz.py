@@ -150,21 +150,19 @@ def difference(steps, kinds):
 # *** making one smaller ***
 
 def needed(steps):
-  """The program without values that nothing refers to, and statements about nothing."""
-  defined, used, out = {s.name for s in steps if s.name}, set(), []
+  """The program without values that nothing refers to, and statements about what there isn't."""
+  defined, used, out = {s.name for s in steps}, set(), []
   for s in reversed(steps):
-    if s.kind == REALIZE: s = replace(s, sources=tuple(x for x in s.sources if x in defined))
-    if s.kind and (not s.sources or not set(s.sources) <= defined) or s.name and s.name not in used: continue
-    if s.kind != REALIZE: used |= set(s.sources)
+    if not set(s.sources) <= defined or s.name and s.name not in used: continue
+    used |= set(s.sources)
     out.append(s)
-  steps = out[::-1]
-  defined = {s.name for s in steps if s.name}
-  steps = [replace(s, sources=tuple(x for x in s.sources if x in defined)) if s.kind == REALIZE else s for s in steps]
-  return [s for s in steps if s.name or s.sources]
+  return out[::-1]
 
 def smaller(steps, i, shapes, kinds):
   """Programs without step i: its readers read a source of it in its place, or new numbers."""
   s, rest = steps[i], steps[:i] + steps[i+1:]
+  if s.kind == REALIZE and len(s.sources) > 1:
+    return [rest] + [[*steps[:i], replace(s, sources=tuple(x for x in s.sources if x != y)), *steps[i+1:]] for y in s.sources]
   if not s.name: return [rest]
   out = []
   for x in s.sources:
