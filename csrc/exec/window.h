@@ -14,8 +14,8 @@
  * Where rows begin and end in masked elements, a row's end and the beginning of the next one are the same zeros.
  *
  * Shift dims that move along none of the run's are planes of the image (input channels), what is neither
- * shift nor run numbers whole images. Where the run takes every s-th element only (a convolution with stride s), and the
- * shift moves by one, the image is read as s planes, its elements s * i + r for each r < s: then a shift of
+ * shift nor run numbers whole images. Where the run takes every s-th element only (a convolution with stride s), and
+ * the shift moves by one, the image is read as s planes, its elements s * i + r for each r < s: then a shift of
  * s * q + r is one of q in plane r. The run's dims are the last ones of their group.
  *
  * Owns: a view and its walk. Callers: contract.c (runs are outputs), dot.c (runs are summed). */

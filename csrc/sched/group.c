@@ -200,7 +200,8 @@ static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_vie
   if (!status) status = change_domain(b, g, domain, r->nout, spread, NULL, own);
   tg_view_unref(domain);
   tg_view_unref(spread);
-  g->cached = fits_cache(b, r) && !b->items[g->root].view->nbound; /* other reductions know nothing of a crop */
+  const tg_view *root = b->items[g->root].view;            /* NULL if it is the reduce itself */
+  g->cached = fits_cache(b, r) && !(root && root->nbound); /* other reductions know nothing of a crop */
   if (!r->merged) tg_domain_order(b->items[r->item].node, g->order);
   else
     for (int i = 0; i < r->nout + r->nred; i++) g->order[i] = i;
