@@ -13,11 +13,18 @@
  * (one at a time, under the engine's lock). A forked child starts from an empty pool: its
  * parent's workers do not exist in it.
  * Callers: exec/ runs loops; py/ sets the size. */
+#ifdef __linux__
+#define _GNU_SOURCE /* pthread_setaffinity_np */
+#else
 #define _POSIX_C_SOURCE 200809L /* sigset_t, pthread_sigmask */
+#endif
 #include "base/pool.h"
 
 #include <errno.h>
 #include <pthread.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -60,12 +67,14 @@ static struct {
   int started;                      /* workers running, the caller not counted */
   int limit;                        /* of `started`: less than size - 1 once the system refused a thread */
   int size;                         /* workers wanted, the caller included */
+  int avoided;                      /* the CPU that workers are kept off, or -1 */
   int spins;                        /* 0 if there are more workers than CPUs: spinning would keep them from working */
 } pool = {
     .mutex = PTHREAD_MUTEX_INITIALIZER,
     .epoch_raised = PTHREAD_COND_INITIALIZER,
     .gate_empty = PTHREAD_COND_INITIALIZER,
     .size = 1,
+    .avoided = -1,
 };
 
 static void pause_cpu(void) {
@@ -156,8 +165,23 @@ static void start_workers(int wanted) {
       break;
     }
     pool.started++;
+    pool.avoided = -1;
   }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Keeps workers off the CPU that the caller is on. Linux likes to wake a thread on the CPU of the one that wakes it, and
+ * may then leave both there for tens of milliseconds while another CPU is idle. */
+static void avoid_caller(void) {
+#ifdef __linux__
+  int cpu = sched_getcpu();
+  cpu_set_t others;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || cpu == pool.avoided || sched_getaffinity(0, sizeof others, &others)) return;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0) return;
+  for (int i = 1; i <= pool.started; i++) pthread_setaffinity_np(pool.thread[i], sizeof others, &others);
+  pool.avoided = cpu;
+#endif
 }
 
 /* Raises the epoch and wakes up to `wanted` workers, those that are awake already included. */
@@ -211,6 +235,7 @@ static tg_status run_shared(tg_task_fn fn, void *context, int64_t ntask, int hel
   atomic_store_explicit(&pool.failed, false, memory_order_relaxed);
   atomic_store_explicit(&pool.next_task, 0, memory_order_relaxed);
   atomic_fetch_or_explicit(&pool.gate, OPEN, memory_order_release); /* publishes the lines above */
+  avoid_caller();
   raise_epoch(helpers);
   take_tasks(0);
   atomic_fetch_and_explicit(&pool.gate, ~OPEN, memory_order_relaxed);

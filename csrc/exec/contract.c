@@ -381,6 +381,11 @@ static double items_wanted(const job *j) {
   return want < work ? want : work;
 }
 
+/* Are blocks in whole panels about equally large? */
+static bool is_even(int64_t size, int64_t blocks, int64_t panel) {
+  return tg_round_up(tg_ceil_div(size, blocks), panel) * blocks <= size + size / 8;
+}
+
 /* mc and nc: as large as the caches like, smaller if the workers would run out of items. What of b many items would
  * pack again is shared, if enough of it fits: then low blocks leave room for their sums in L2. */
 static void plan_blocks(job *j) {
@@ -399,7 +404,9 @@ static void plan_blocks(job *j) {
   while ((double)(j->batch * mblocks * nblocks * j->nchunk) < want) {
     /* one more block along n packs a once more, and the other way round */
     bool can_m = mblocks * 2 * j->a.width <= m, can_n = nblocks * 2 * j->b.width <= j->n;
-    if (can_m && (!can_n || j->shared.of || j->n * mblocks < m * nblocks)) mblocks *= 2;
+    bool even_m = is_even(m, mblocks * 2, g->mr), even_n = is_even(j->n, nblocks * 2, j->b.width);
+    bool less = j->shared.of || j->n * mblocks < m * nblocks;
+    if (can_m && (!can_n || (even_m == even_n ? less : even_m))) mblocks *= 2;
     else if (can_n) nblocks *= 2;
     else break;
   }
