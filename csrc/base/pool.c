@@ -170,8 +170,8 @@ static void start_workers(int wanted) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Keeps workers off the CPU that the caller is on. Linux likes to wake a thread on the CPU of the one that wakes it, and
- * may then leave both there for tens of milliseconds while another CPU is idle. */
+/* Keeps workers off the CPU that the caller is on. Linux likes to wake a thread on the CPU of the one that wakes it,
+ * and may then leave both there for tens of milliseconds while another CPU is idle. */
 static void avoid_caller(void) {
 #ifdef __linux__
   int cpu = sched_getcpu();
