@@ -295,7 +295,7 @@ static PyObject *py_schedule(PyObject *module, PyObject *const *args, Py_ssize_t
   tg_status status;
   int left = (int)n;
   do {
-    if ((status = enter())) goto done;
+    if (enter()) goto done;
     status = build(targets, &left, &s);
     engine_unlock();
   } while (try_again(status));
