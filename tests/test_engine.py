@@ -1,6 +1,6 @@
 """What the engine computes, against NumPy (bfloat16: PyTorch): every operation on every dtype, reductions, casts, creation,
 and contractions; on every instruction set this machine has, with several numbers of threads."""
-import functools, itertools, math, warnings
+import functools, itertools, math
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ from teenygrad import _engine
 from teenygrad.helpers import dtypes
 from teenygrad.lazy import LazyBuffer
 from teenygrad.ops import BinaryOps, LoadOps, MathOps, ReduceOps, TernaryOps, UnaryOps
+
+from switches import ISAS, switches  # noqa: F401
 
 NAMES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"]
 INTS, FLOATS = NAMES[1:9], NAMES[9:]
@@ -22,25 +24,6 @@ def buffers(*arrays): return [LazyBuffer(a) for a in arrays]
 def equal(got, want, what=""):
   assert got.shape == want.shape and got.dtype == want.dtype, (got.shape, want.shape, got.dtype, want.dtype, what)
   np.testing.assert_array_equal(got, want, err_msg=str(what))
-
-def all_isas():
-  before, found = _engine.info()["isa"], []
-  for isa in ("base", "avx2", "avx512"):
-    try: _engine.set_isa(isa)
-    except ValueError: continue
-    found.append(isa)
-  _engine.set_isa(before)
-  return found
-ISAS = all_isas()
-
-@pytest.fixture(autouse=True)
-def switches():
-  before = _engine.info()
-  with warnings.catch_warnings(), np.errstate(all="ignore"):
-    warnings.simplefilter("ignore", RuntimeWarning)
-    yield
-  _engine.set_isa(before["isa"])
-  _engine.set_threads(before["threads"])
 
 @pytest.fixture(params=ISAS)
 def isa(request): _engine.set_isa(request.param)

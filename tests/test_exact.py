@@ -10,24 +10,9 @@ import pytest
 from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 
+from switches import ISAS, switches  # noqa: F401
+
 FLOATS, INTS = ["float32", "float64", "float16", "bfloat16"], ["int8", "uint8", "int16", "int32", "int64"]
-
-def all_isas():
-  before, found = _engine.info()["isa"], []
-  for isa in ("base", "avx2", "avx512"):
-    try: _engine.set_isa(isa)
-    except ValueError: continue
-    found.append(isa)
-  _engine.set_isa(before)
-  return found
-ISAS = all_isas()
-
-@pytest.fixture(autouse=True)
-def switches():
-  before = _engine.info()
-  with np.errstate(all="ignore"): yield
-  _engine.set_isa(before["isa"])
-  _engine.set_threads(before["threads"])
 
 def settings(names=FLOATS):
   """Dtypes, each time with another instruction set and number of threads; all combinations in turn."""
