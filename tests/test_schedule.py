@@ -246,3 +246,14 @@ def test_a_crop_of_a_reduction_of_reductions():
   x = Tensor(a)
   np.testing.assert_array_equal((x - x.max(0, True)).sum(0)[:3].numpy(), (a - a.max(0, keepdims=True)).sum(0)[:3])
   np.testing.assert_array_equal((x - x.max(0, True)).sum(0)[1:].relu().numpy(), np.maximum((a - a.max(0)).sum(0)[1:], 0))
+
+def test_results_are_stored_where_they_end_up():
+  a, b = tensor(2, 3, 20, 30), tensor(2, 3, 30, 8)
+  heads = a.dot(b).transpose(1, 2).reshape(2, 20, 24).relu()
+  assert kinds(heads) == ["CONTRACT"]
+  want = np.matmul(a.numpy(), b.numpy()).transpose(0, 2, 1, 3).reshape(2, 20, 24)
+  np.testing.assert_allclose(heads.numpy(), np.maximum(want, 0), rtol=0, atol=1e-5)
+  x = tensor(6, 50, 7)
+  turned = x.sum(1).T * 2
+  assert kinds(turned) == ["REDUCE"]
+  np.testing.assert_allclose(turned.numpy(), x.numpy().sum(1).T * 2, rtol=0, atol=1e-5)

@@ -577,6 +577,19 @@ static void join(tg_builder *b, int64_t i, readers *r) {
   r->view = NULL;
 }
 
+/* Makes the domain of the one group that reads an item fit the item's dims, as far as that can be done. */
+static tg_status fit_domain(tg_builder *b, const item *it, readers *r) {
+  bool copy = it->node->kind == TG_NODE_COPY;
+  group *g = &b->groups[r->group];
+  const tg_view *below = r->view->below, *fine = NULL;
+  tg_status status = TG_OK;
+  if (below && tg_view_is_ordered(r->view) && r->view->size == below->size) fine = below;
+  else if (copy && tg_view_is_contiguous(r->view)) fine = it->node->shape;
+  if (fine) status = refine_domain(b, g, fine, &r->view);
+  if (!status && (copy || it->reduction >= 0)) status = adopt_domain(b, g, it->node->shape, &r->view);
+  return status;
+}
+
 /* A reduce joins the one group that reads it if its domain can be that group's. */
 static tg_status place_reduce(tg_builder *b, int64_t i, readers *r) {
   const item *it = &b->items[i];
@@ -585,7 +598,7 @@ static tg_status place_reduce(tg_builder *b, int64_t i, readers *r) {
   bool along = false;
   tg_status status = TG_OK;
   if (!g || g->closed || g->weight >= MAX_FUSED) return store_somewhere(b, i);
-  if (tg_product(own->shape + own->nout, own->nred)) status = adopt_domain(b, g, it->node->shape, &r->view);
+  if (tg_product(own->shape + own->nout, own->nred)) status = fit_domain(b, it, r);
   if (status) return status;
   bool plain = g->nout == g->domain->ndim && g->noutput == 1 && tg_view_is_contiguous(r->view) &&
                r->view->size == it->node->shape->size;
@@ -609,11 +622,7 @@ static tg_status place_computed(tg_builder *b, int64_t i, readers *r) {
   tg_status status = TG_OK;
   if (r->one_place) {
     group *g = &b->groups[r->group];
-    const tg_view *below = r->view->below, *fine = NULL;
-    if (below && tg_view_is_ordered(r->view) && r->view->size == below->size) fine = below;
-    else if (copy && tg_view_is_contiguous(r->view)) fine = it->node->shape;
-    if (fine) status = refine_domain(b, g, fine, &r->view);
-    else if (copy) status = adopt_domain(b, g, it->node->shape, &r->view);
+    status = fit_domain(b, it, r);
     if (!status) status = foresee_rows(b, it, r->group, &r->view);
     if (status) return status;
     r->points = points_of(g, r->view);
