@@ -174,7 +174,7 @@ static void start_workers(int wanted) {
  * and may then leave both there for tens of milliseconds while another CPU is idle. */
 static void avoid_caller(void) {
 #ifdef __linux__
-  int cpu = sched_getcpu();
+  int cpu = pool.spins ? sched_getcpu() : -1; /* with more workers than CPUs, the caller's is wanted, too */
   cpu_set_t others;
   if (cpu < 0 || cpu >= CPU_SETSIZE || cpu == pool.avoided || sched_getaffinity(0, sizeof others, &others)) return;
   CPU_CLR(cpu, &others);

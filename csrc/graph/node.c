@@ -227,7 +227,21 @@ tg_status tg_node_bitcast(tg_edge src, tg_dtype dtype, tg_node **out) {
   return status;
 }
 
-tg_status tg_node_reduce(tg_op op, tg_edge src, uint32_t axes, tg_node **out) {
+#define MIN_REPEATED (1 << 14) /* points that are left out if each result is computed once */
+
+/* The edge without what it repeats along dims that are not reduced, if that is worth it. */
+static tg_status drop_repeated(tg_edge src, uint32_t axes, tg_view **out) {
+  int64_t start[TG_MAX_DIMS] = {0}, stop[TG_MAX_DIMS], size = 1;
+  for (int i = 0; i < src.view->ndim; i++) {
+    bool kept = axes >> i & 1 || !src.view->size || tg_view_depends(src.view, i);
+    size *= stop[i] = kept ? src.view->shape[i] : 1;
+  }
+  if (src.view->size - size >= MIN_REPEATED) return tg_view_shrink(src.view, src.view->ndim, start, stop, out);
+  tg_view_ref(*out = src.view);
+  return TG_OK;
+}
+
+static tg_status reduce_node(tg_op op, tg_edge src, uint32_t axes, tg_node **out) {
   int64_t shape[TG_MAX_DIMS];
   int64_t reduced = 1, kept = 1;
   if (tg_ops[op].kind != TG_KIND_REDUCE)
@@ -251,6 +265,21 @@ tg_status tg_node_reduce(tg_op op, tg_edge src, uint32_t axes, tg_node **out) {
   set_source(n, 0, src);
   *out = n;
   return TG_OK;
+}
+
+tg_status tg_node_reduce(tg_op op, tg_edge src, uint32_t axes, tg_edge *out) {
+  int64_t shape[TG_MAX_DIMS];
+  tg_view *once, *view;
+  tg_node *node = NULL;
+  for (int i = 0; i < src.view->ndim; i++) shape[i] = axes >> i & 1 ? 1 : src.view->shape[i];
+  tg_status status = drop_repeated(src, axes, &once);
+  if (status) return status;
+  status = reduce_node(op, (tg_edge){src.node, once}, axes, &node);
+  tg_view_unref(once);
+  if (status) return status;
+  if ((status = tg_view_expand(node->shape, src.view->ndim, shape, &view))) tg_node_unref(node);
+  else *out = (tg_edge){node, view};
+  return status;
 }
 
 tg_status tg_node_scan(tg_edge src, int axis, tg_node **out) {

@@ -180,7 +180,6 @@ tg_status tg_node_overlap(tg_edge windows, int n, const int64_t *in, const int64
   char from[TG_SHAPE_TEXT], to[TG_SHAPE_TEXT];
   axis axes[TG_MAX_DIMS / 2];
   tg_view *v = windows.view, *dilated, *parts;
-  tg_node *sum;
   uint32_t summed = 0;
   tg_status status;
   bool fits = n >= 0 && 2 * (int64_t)n <= v->ndim;
@@ -206,10 +205,13 @@ tg_status tg_node_overlap(tg_edge windows, int n, const int64_t *in, const int64
   tg_view_unref(v);
   if (status) return status;
   windows.view = parts;
-  status = summed ? tg_node_reduce(TG_OP_REDUCE_SUM, windows, summed, &sum) : tg_node_copy(windows, &sum);
+  tg_edge sum = {NULL, NULL};
+  if (summed) status = tg_node_reduce(TG_OP_REDUCE_SUM, windows, summed, &sum);
+  else if (!(status = tg_node_copy(windows, &sum.node))) tg_view_ref(sum.view = sum.node->shape);
   tg_view_unref(parts);
   if (status) return status;
-  if ((status = join_parts(sum->shape, lead, n, axes, view))) tg_node_unref(sum);
-  else *node = sum;
+  if ((status = join_parts(sum.view, lead, n, axes, view))) tg_node_unref(sum.node);
+  else *node = sum.node;
+  tg_view_unref(sum.view);
   return status;
 }

@@ -332,7 +332,7 @@ static PyObject *lazybuffer_neg(lazybuffer *b) {
 
 static PyObject *lazybuffer_r(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
   tg_op op;
-  tg_node *node;
+  tg_edge result;
   int64_t shape[TG_MAX_DIMS];
   uint32_t axes = 0;
   if (nargs != 2) return PyErr_Format(PyExc_TypeError, "r(op, new_shape) takes 2 arguments (%zd given)", nargs);
@@ -350,8 +350,8 @@ static PyObject *lazybuffer_r(lazybuffer *b, PyObject *const *args, Py_ssize_t n
   for (int i = 0; i < ndim; i++)
     if (shape[i] != b->view->shape[i]) axes |= 1u << i;
   if (!axes) return Py_NewRef((PyObject *)b);
-  tg_status status = tg_node_reduce(op, edge_of(b), axes, &node);
-  return wrap_node(status, node);
+  tg_status status = tg_node_reduce(op, edge_of(b), axes, &result);
+  return status ? engine_raise(status) : wrap(result.node, result.view);
 }
 
 /* A factor of a matrix product with its last axes (rows, columns, k): one of them 1, that of the other factor. */
@@ -381,7 +381,7 @@ static PyObject *lazybuffer_dot(lazybuffer *self, PyObject *const *args, Py_ssiz
   if (!other) return NULL;
   tg_edge of[2] = {edge_of(self), edge_of(other)}, factor[2] = {{of[0].node, NULL}, {of[1].node, NULL}};
   tg_view *view = NULL;
-  tg_node *sum = NULL;
+  tg_edge sum = {NULL, NULL};
   tg_status status = TG_OK;
   for (int i = 0; i < 2 && !status; i++) {
     int swapped = nargs > i + 1 ? PyObject_IsTrue(args[i + 1]) : 0;
@@ -395,15 +395,16 @@ static PyObject *lazybuffer_dot(lazybuffer *self, PyObject *const *args, Py_ssiz
       if (!(status = tg_view_reshape(product->view, last, product->view->shape, &view)))
         result = wrap_view(product, status, view);
     } else if (!(status = tg_node_reduce(TG_OP_REDUCE_SUM, edge_of(product), 1u << last, &sum)) &&
-               !(status = tg_view_reshape(sum->shape, last, sum->shape->shape, &view))) {
-      result = wrap(sum, view);
-      sum = NULL;
+               !(status = tg_view_reshape(sum.view, last, sum.view->shape, &view))) {
+      result = wrap(sum.node, view);
+      sum.node = NULL;
     }
   }
   if (status) engine_raise(status);
 done:
   for (int i = 0; i < 2; i++) tg_view_unref(factor[i].view);
-  tg_node_unref(sum);
+  tg_node_unref(sum.node);
+  tg_view_unref(sum.view);
   Py_XDECREF(product);
   return result;
 }
