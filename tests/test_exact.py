@@ -274,6 +274,19 @@ def test_convolutions_in_parts(isa, n, groups, channels, o, size, kernel, stride
     _engine.set_threads(threads)
     check_convolution(rng, name, n, groups, channels, o, size, kernel, stride, [1]*len(size), [(pad, pad)]*len(size))
 
+@pytest.mark.parametrize("n, channels, o, size, kernel, stride", [
+  (1, 4, 192, (14, 40), (2, 2), 1), (1, 8, 256, (11, 40), (2, 2), 1), (1, 16, 96, (28, 14), (3, 3), 1), (1, 4, 384, (40, 17), (3, 1), 1)])
+def test_bits_of_convolutions(n, channels, o, size, kernel, stride):
+  """The same on any number of threads. With these shapes images and panels cost about the same; pairs of bfloat16, which only panels are
+  multiplied in, take subnormal factors for zeros."""
+  x, w = np.full((n, channels, *size), 2.0**-130), np.full((o, channels, *kernel), 2.0**100)
+  x, w = tensor(x, "bfloat16").realize(), tensor(w, "bfloat16").realize()
+  def at(threads):
+    _engine.set_threads(threads)
+    return x.conv2d(w, stride=stride).float().numpy()
+  want = at(1)
+  for threads in (2, 4, 8): np.testing.assert_array_equal(at(threads), want)
+
 def test_convolutions_of_integers():
   rng, cover = np.random.default_rng(10), settings(INTS)
   for _ in range(60):

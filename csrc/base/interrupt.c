@@ -15,13 +15,11 @@ void tg_interrupt_watch(tg_interrupt_fn ask) {
   atomic_store_explicit(&stopped, false, memory_order_relaxed);
 }
 
-void tg_interrupt(void) { atomic_store_explicit(&stopped, true, memory_order_relaxed); }
-
 bool tg_interrupted(void) {
   tg_interrupt_fn ask = asked;
   if (ask) {
     asked = NULL;
-    if (ask()) tg_interrupt();
+    if (ask()) atomic_store_explicit(&stopped, true, memory_order_relaxed);
     asked = ask;
   }
   return atomic_load_explicit(&stopped, memory_order_relaxed);

@@ -19,9 +19,6 @@ void tg_interrupt_watch(tg_interrupt_fn ask);
 /* Shall loops end? Asks if this thread has a function, which isn't asked again while it runs. */
 bool tg_interrupted(void);
 
-/* Stops the computation, if there is one, as if the function had said so. */
-void tg_interrupt(void);
-
 tg_status tg_interrupt_status(void); /* TG_OK, or INTERRUPTED after tg_interrupted has been true */
 
 #endif

@@ -416,18 +416,23 @@ static void plan_blocks(job *j) {
   j->nblocks = tg_ceil_div(j->n, j->nc);
 }
 
-/* Cuts the images, which share nothing along n, or puts several into an item. False if not even a few rows fit. */
-static bool plan_images(job *j, sliding *s) {
+/* mc over images: the same whether all of m is computed or a part of it. */
+static int64_t image_block(const job *j) {
+  return tg_round_up(tg_ceil_div(j->m, tg_ceil_div(j->m, MAX_BLOCK_M)), j->gemm->mr);
+}
+
+/* Cuts the images, which share nothing along n, or puts several into an item, if that many items are wanted. False if
+ * not even a few rows fit. */
+static bool plan_images(const job *j, sliding *s, double want) {
   const tg_window *w = &s->window;
-  int64_t m = j->part.rows, mblocks = tg_ceil_div(m, MAX_BLOCK_M);
-  int64_t mc = tg_round_up(tg_ceil_div(m, mblocks), j->gemm->mr);
+  int64_t mc = image_block(j), mblocks = tg_ceil_div(j->part.rows, mc);
   int64_t size = (int64_t)j->itemsize, all = w->axis[0].points, step = w->axis[0].step, halo = w->axis[0].size - all;
   int64_t most = tg_min(MAX_BLOCK_N, BLOCK_C_BYTES / (size * mc)); /* columns */
   if (tg_window_length(w, 1) > most) return false;
   int64_t rows = tg_min(IMAGE_BYTES / (size * w->planes * step) - halo, (most - tg_window_length(w, 1)) / step + 1);
   if (rows < tg_min(all, tg_max(halo, 1))) return false;
   rows = tg_min(rows, all);
-  double want = items_wanted(j), images = (double)(j->batch * w->outer[1].size * mblocks);
+  double images = (double)(j->batch * w->outer[1].size * mblocks);
   s->bands = tg_ceil_div(all, rows);
   while ((double)s->bands * images < want && s->bands * 2 * tg_max(halo, 1) <= all) s->bands *= 2;
   s->rows = tg_ceil_div(all, s->bands);
@@ -439,7 +444,8 @@ static bool plan_images(job *j, sliding *s) {
   return true;
 }
 
-/* Chooses between panels and images, by rough cost of an element of b: reading it, and multiplying it by all of m. */
+/* Chooses between panels and images, by rough cost of an element of b: reading it, and multiplying it by all of m. By
+ * the shape alone, as only panels are multiplied in pairs of bfloat16: images are cut for the workers afterwards. */
 static void plan_slide(job *j, const tg_access *b, tg_dims batch, tg_dims n, tg_dims k) {
   double multiply_cost = (double)j->m / (j->gemm->lanes * LANE_RATE), least = j->b.cost + multiply_cost;
   if (j->nchunk > 1) return;
@@ -447,7 +453,7 @@ static void plan_slide(job *j, const tg_access *b, tg_dims batch, tg_dims n, tg_
     sliding s = {.used = true};
     tg_window *w = &s.window;
     if (!tg_window_plan(w, b->view, batch, n, nrun, k)) return;
-    if (!plan_images(j, &s)) continue;
+    if (!plan_images(j, &s, 1)) continue;
     double junk = (double)(s.width * s.bands) / (double)w->points;
     double read = (double)(w->planes * s.plane * s.bands) / ((double)w->points * (double)j->k);
     double cost = read * j->b.cost + junk * multiply_cost;
@@ -456,9 +462,9 @@ static void plan_slide(job *j, const tg_access *b, tg_dims batch, tg_dims n, tg_
     j->slide = s;
   }
   const sliding *s = &j->slide;
-  if (!s->used) return;
-  j->mblocks = tg_ceil_div(j->part.rows, MAX_BLOCK_M);
-  j->mc = tg_round_up(tg_ceil_div(j->part.rows, j->mblocks), j->gemm->mr);
+  if (!s->used || !plan_images(j, &j->slide, items_wanted(j))) return;
+  j->mc = tg_min(image_block(j), tg_round_up(j->part.rows, j->gemm->mr));
+  j->mblocks = tg_ceil_div(j->part.rows, j->mc);
   j->nc = s->group * s->width;
   j->nblocks = tg_ceil_div(s->window.outer[1].size, s->group) * s->bands;
 }

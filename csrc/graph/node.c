@@ -156,7 +156,7 @@ static bool is_const(const tg_edge *e, int number) {
 int tg_node_unchanged(tg_op op, const tg_edge *src) {
   int kept = -1;
   if ((op == TG_OP_MUL || op == TG_OP_DIV) && is_const(&src[1], 1)) kept = 0;
-  else if (op == TG_OP_SUB && is_const(&src[1], 0)) kept = 0;
+  else if (op == TG_OP_SUB && is_const(&src[1], 0) && !src[1].node->value.u) kept = 0; /* -0 - -0 is 0 */
   else if (op == TG_OP_MUL && is_const(&src[0], 1)) kept = 1;
   if (kept < 0 || !same_shape(src[0].view, src[1].view)) return -1;
   tg_dtype dtype = src[kept].node->dtype;

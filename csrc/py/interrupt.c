@@ -37,8 +37,9 @@ void interrupt_after_fork(void) { main_thread = 0; }
 
 bool interrupt_start(void) {
   if (!main_thread) find_main_thread();
+  if (PyThread_get_thread_ident() != main_thread) return false; /* that one may read `due` without the GIL */
   due = tg_clock_coarse() + INTERVAL;
-  return PyThread_get_thread_ident() == main_thread;
+  return true;
 }
 
 bool interrupt_ask(void) {

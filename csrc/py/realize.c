@@ -21,7 +21,8 @@ static struct {
   pthread_mutex_t mutex;
   pthread_cond_t released;
   unsigned long holder;
-  int depth; /* 0: free */
+  int depth;   /* 0: free */
+  bool forked; /* a handler of the holder did, and this is the child */
 } lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .released = PTHREAD_COND_INITIALIZER};
 
 static bool is_ending(void) {
@@ -84,14 +85,15 @@ int engine_lock(void) {
 }
 
 /* In a child process the thread that held the lock is gone, and with it its schedule. If it is this one, which forked
- * in a signal's handler, the workers are gone that had their part in it: it has to start again. */
+ * in a signal's handler, the workers are gone that had their part in it: it has to start again once the handler, which
+ * may compute itself, is done. */
 void realize_after_fork(void) {
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_cond_t released = PTHREAD_COND_INITIALIZER;
   lock.mutex = mutex;
   lock.released = released;
   if (lock.holder != PyThread_get_thread_ident()) lock.depth = 0;
-  if (lock.depth) tg_interrupt();
+  lock.forked = lock.depth > 0;
 }
 
 /* ---- realizing ---- */
@@ -120,9 +122,13 @@ static int keep_unrealized(tg_node **nodes, int n) {
   return left;
 }
 
+static bool ask_while_running(void) { return interrupt_ask() || lock.forked; }
+
 /* Signals are looked for with `ask` from here on, NULL ends it; not in a handler that came upon a computation. */
 static void watch(tg_interrupt_fn ask) {
-  if (lock.depth == 1) tg_interrupt_watch(ask && interrupt_start() ? ask : NULL);
+  if (lock.depth > 1) return;
+  lock.forked = false;
+  tg_interrupt_watch(ask && interrupt_start() ? ask : NULL);
 }
 
 static tg_status build(tg_node **targets, int *n, tg_schedule **s) {
@@ -148,7 +154,7 @@ static tg_status run_once(tg_node **targets, int *n, const char *what) {
   status = build(targets, n, &s);
   if (s) {
     trace_init(&t, s);
-    watch(interrupt_ask);
+    watch(ask_while_running);
     Py_BEGIN_ALLOW_THREADS
     status = trace_execute(&t, s);
     Py_END_ALLOW_THREADS
