@@ -592,7 +592,7 @@ class Tensor:
     elif len(padding) == n: padding = [p for p in reversed(padding) for _ in range(2)]
     x = self.pad2d(padding) if any(padding) else self
     x = x.reshape(N, groups, 1, cin, *x.shape[2:])._pool(K, stride, dilation)
-    if 0 in (out := x.shape[4:4 + n]): raise ValueError(f"windows {K} with dilation {dilation} are larger than the input {self.shape} padded by {padding}")
+    if 0 in (out := x.shape[4:4 + n]): raise ValueError(f"windows {K} with dilation {dilation} are larger than {self.shape} padded by {padding}")
     x = mlops.Permute.apply(x, order=(0, 1, 2, *range(4, 4 + n), 3, *range(4 + n, 4 + 2 * n)))
     w = weight.reshape(1, groups, cout // groups, *(1,) * n, cin, *K)
     return (x * w)._reduce(mlops.Sum, tuple(range(-n - 1, 0)), False).reshape(N, cout, *out)._add_channels(bias)

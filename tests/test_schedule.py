@@ -262,8 +262,7 @@ def test_results_are_stored_where_they_end_up():
 def test_what_is_repeated_is_reduced_once():
   x, w = tensor(8, 16, 20, 20, requires_grad=True), tensor(12, 16, 3, 3, requires_grad=True)
   x.conv2d(w, padding=1).sum().backward()  # the gradient of each output is 1
-  assert [k.shape for k in kernels(x.grad)[:-1]] == [(16, 20, 20)] or all(8 not in k.shape for k in kernels(x.grad)[:-1])
-  assert 12 not in kernels(w.grad)[0].shape
+  assert all(8 not in k.shape for k in kernels(x.grad)) and all(12 not in k.shape for k in kernels(w.grad))
   np.testing.assert_allclose(w.grad.numpy()[0], w.grad.numpy()[7], rtol=0, atol=0)
   np.testing.assert_allclose(x.grad.numpy()[0, 5, 9, 9], w.numpy()[:, 5].sum(), rtol=1e-4)
   ones = Tensor.ones(64, 500) @ (a := tensor(500, 40))

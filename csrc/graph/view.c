@@ -273,32 +273,6 @@ bool tg_view_equal(const tg_view *a, const tg_view *b) {
   return a == b;
 }
 
-static int64_t value_at(int ndim, const int64_t *coef, int64_t offset, const int64_t *idx) {
-  for (int i = 0; i < ndim; i++) offset += coef[i] * idx[i];
-  return offset;
-}
-
-bool tg_view_position(const tg_view *v, const int64_t *idx, int64_t *position) {
-  int64_t inside[TG_MAX_DIMS];
-  for (;;) {
-    for (int b = 0; b < v->nbound; b++) {
-      int64_t at = value_at(v->ndim, v->bound[b].coef, v->bound[b].offset, idx);
-      if (at < 0 || at >= v->bound[b].size) return false;
-    }
-    int64_t flat = value_at(v->ndim, v->stride, v->offset, idx);
-    v = v->below;
-    if (!v) {
-      *position = flat;
-      return true;
-    }
-    for (int i = v->ndim - 1; i >= 0; i--) {
-      inside[i] = flat % v->shape[i];
-      flat /= v->shape[i];
-    }
-    idx = inside;
-  }
-}
-
 int tg_view_dims_before_run(const tg_view *v) {
   int d = v->ndim;
   int64_t step = 1;

@@ -94,9 +94,6 @@ bool tg_view_depends(const tg_view *v, int dim);
 bool tg_view_depends_from(const tg_view *v, int first);
 bool tg_view_equal(const tg_view *a, const tg_view *b);
 
-/* Reference semantics, element by element: the position in the storage, or false if invalid. */
-bool tg_view_position(const tg_view *v, const int64_t *idx, int64_t *position);
-
 /* The number of dims before those along which the view sees one run of memory, with no bounds and no level below. */
 int tg_view_dims_before_run(const tg_view *v);
 
