@@ -80,8 +80,8 @@ int tg_node_unchanged(tg_op op, const tg_edge *src);
 tg_status tg_node_cast(tg_edge src, tg_dtype dtype, tg_node **out) TG_MUST_CHECK;
 /* Same bytes; at another itemsize the last axis changes (VALUE where it can't). */
 tg_status tg_node_bitcast(tg_edge src, tg_dtype dtype, tg_node **out) TG_MUST_CHECK;
-/* The reduced axes become 1. What the edge only repeats along others is computed once: the view of the result repeats it.
- * VALUE for the maximum of nothing. axes beyond the edge's dims must be 0. */
+/* The reduced axes become 1. What the edge only repeats along others is computed once: the view of the result repeats
+ * it. VALUE for the maximum of nothing. axes beyond the edge's dims must be 0. */
 tg_status tg_node_reduce(tg_op op, tg_edge src, uint32_t axes, tg_edge *out) TG_MUST_CHECK;
 tg_status tg_node_copy(tg_edge src, tg_node **out) TG_MUST_CHECK;
 /* out[i, j, ...] = in[i, 0, ...] + in[i, 1, ...] + ... up to j along the axis, in the source's dtype. */
