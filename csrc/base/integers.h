@@ -13,10 +13,11 @@ static inline int64_t tg_floor_div(int64_t a, int64_t n) { return a / n - (a % n
 static inline int64_t tg_ceil_div(int64_t a, int64_t n) { return a / n + (a % n > 0); }
 static inline int64_t tg_round_up(int64_t a, int64_t n) { return tg_ceil_div(a, n) * n; }
 
-/* Elements of a shape, whose product is known not to overflow. */
+/* Elements of a shape; INT64_MAX of a part of one that is more, as another dim of it may be 0. */
 static inline int64_t tg_product(const int64_t *shape, int ndim) {
   int64_t size = 1;
-  for (int i = 0; i < ndim; i++) size *= shape[i];
+  for (int i = 0; i < ndim; i++)
+    if (__builtin_mul_overflow(size, shape[i], &size)) size = INT64_MAX;
   return size;
 }
 
