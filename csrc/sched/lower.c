@@ -352,9 +352,23 @@ tg_status tg_permute_accesses(tg_access *access, int n, int ndim, const int64_t 
   return TG_OK;
 }
 
+/* Puts the dims of a reduction in another order, the out dims among themselves. */
+static tg_status order_dims(tg_kernel *k, const int64_t *order) {
+  int64_t shape[TG_MAX_DIMS];
+  int ndim = k->nout + k->nred;
+  for (int i = 0; i < ndim; i++) shape[i] = k->shape[order[i]];
+  memcpy(k->shape, shape, sizeof(int64_t) * (size_t)ndim);
+  int nfactor = k->kind == TG_KERNEL_CONTRACT;
+  tg_status status = tg_permute_accesses(k->body.access, k->body.naccess, ndim, order);
+  if (!status) status = tg_permute_accesses(&k->a, nfactor, ndim, order);
+  if (!status) status = tg_permute_accesses(&k->b, nfactor, ndim, order);
+  if (!status) status = tg_permute_accesses(k->epilogue.access, k->epilogue.naccess, k->nout, order);
+  return status ? status : tg_permute_accesses(&k->out, 1, k->nout, order);
+}
+
 /* Moves out dims of a few points to the front: what is read through masks then comes in fewer and longer runs. */
 static tg_status move_short_dims(tg_kernel *k) {
-  int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS];
+  int64_t order[TG_MAX_DIMS];
   int n = 0, ndim = k->nout + k->nred;
   bool any_mask = false;
   for (int i = 0; i < k->body.naccess; i++) any_mask |= k->body.access[i].view->nbound > 0;
@@ -363,11 +377,7 @@ static tg_status move_short_dims(tg_kernel *k) {
       if ((k->shape[i] >= SHORTEST_ROW) == (lengthy == 1)) order[n++] = i;
   if (!any_mask || k->shape[order[n - 1]] < SHORTEST_ROW) return TG_OK;
   for (; n < ndim; n++) order[n] = n;
-  for (int i = 0; i < ndim; i++) shape[i] = k->shape[order[i]];
-  memcpy(k->shape, shape, sizeof(int64_t) * (size_t)ndim);
-  tg_status status = tg_permute_accesses(k->body.access, k->body.naccess, ndim, order);
-  if (!status) status = tg_permute_accesses(k->epilogue.access, k->epilogue.naccess, k->nout, order);
-  return status ? status : tg_permute_accesses(&k->out, 1, k->nout, order);
+  return order_dims(k, order);
 }
 
 static tg_status orient_reduce(tg_kernel *k) {
@@ -400,7 +410,7 @@ static int dense_factor(const tg_kernel *k) {
 
 /* Orders the dims of a contraction: batch, m, n, k. n gets the factor along which the output is dense. */
 static tg_status orient_contraction(tg_kernel *k) {
-  int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS];
+  int64_t order[TG_MAX_DIMS];
   int at = 0, ndim = k->nout + k->nred;
   if (dense_factor(k) == 0) {
     tg_access swap = k->a;
@@ -418,12 +428,7 @@ static tg_status orient_contraction(tg_kernel *k) {
     *counts[kind] = at - before;
   }
   for (int i = k->nout; i < ndim; i++) order[i] = i;
-  for (int i = 0; i < ndim; i++) shape[i] = k->shape[order[i]];
-  memcpy(k->shape, shape, sizeof(int64_t) * (size_t)ndim);
-  tg_status status = tg_permute_accesses(&k->a, 1, ndim, order);
-  if (!status) status = tg_permute_accesses(&k->b, 1, ndim, order);
-  if (!status) status = tg_permute_accesses(k->epilogue.access, k->epilogue.naccess, k->nout, order);
-  return status ? status : tg_permute_accesses(&k->out, 1, k->nout, order);
+  return order_dims(k, order);
 }
 
 static tg_access factor(const tg_builder *b, const item_edge *e) {
