@@ -35,7 +35,9 @@ def _tensor(lazydata: LazyBuffer, requires_grad: Optional[bool] = None, ctx: Opt
   ret.lazydata, ret.requires_grad, ret.grad, ret._ctx = lazydata, requires_grad, None, ctx
   return ret
 
-import teenygrad.mlops as mlops  # noqa: E402  (it needs Function)
+from teenygrad import mlops  # noqa: E402  (it needs Function)
+from teenygrad.composed import Composed  # noqa: E402
+from teenygrad.interop import Interop  # noqa: E402
 
 def _args(*x) -> tuple:
   """The arguments f(1, 2), f((1, 2)) or f([1, 2]) as one tuple. ValueError for a sequence and more."""
@@ -56,7 +58,7 @@ def _checked(value: Number, dtype: DType) -> Number:
 def _reflected(fxn): return lambda self, x: fxn(self, x, True)
 def _in_place(fxn): return lambda self, x: self._update(fxn(self, x))
 
-class Tensor:
+class Tensor(Interop, Composed):
   """An n-dimensional array that may require a gradient.
 
   data: a number (shape ()), a list, nested or empty, None (shape (0,)), an ndarray (its dtype is kept; the values are copied), bytes (uint8)
@@ -64,7 +66,6 @@ class Tensor:
   optimiser turns to True. Raises RuntimeError for other data, ValueError for ragged lists and lists of Tensors, KeyError for arrays of a type
   without a dtype (complex, object), OverflowError for a number that dtype can't hold."""
   __slots__ = "lazydata", "requires_grad", "grad", "_ctx"
-  __array_priority__, __array_ufunc__ = 1000, None  # an ndarray on the left leaves the operator to the Tensor
   training, no_grad, default_type, wino = False, False, dtypes.float32, 0
   _seed = int(time.time())  # of the random numbers; each call of rand moves it on
 
@@ -91,18 +92,10 @@ class Tensor:
     self.lazydata: LazyBuffer = data if dtype is None or dtype == data.dtype else data.cast(dtype)
     if requires_grad and self.lazydata.dtype.priority < 9: raise RuntimeError(f"only floats can require gradients, not {self.lazydata.dtype}")
     self.requires_grad = requires_grad
-    self.grad: Optional[Tensor] = None; self._ctx: Any = None  # the Function that made it, if it has a graph
+    self.grad: Optional[Tensor] = None
+    self._ctx: Any = None  # the Function that made it, if it has a graph
 
-  def __repr__(self):
-    """The values as PyTorch shows them, the middle of long ones left out; nothing is computed for it."""
-    notes = [f"grad_fn=<{type(self._ctx).__name__}>"] if getattr(self, "_ctx", None) else ["requires_grad=True"] if self.requires_grad else []
-    if not self.lazydata.computed: return f"<Tensor {', '.join([f'{self.shape} {self.dtype}', 'not computed yet', *notes])}>"
-    if self.dtype != Tensor.default_type: notes = [f"dtype={self.dtype}", *notes]
-    if not self.numel() and self.ndim > 1: notes = [f"shape={self.shape}", *notes]
-    values = np.array2string(self.numpy(), precision=4, separator=", ", prefix="Tensor(", threshold=1000, edgeitems=3)
-    return f"Tensor({', '.join([values, *notes])})"
   def __hash__(self): return id(self)
-  def __reduce__(self): return _tensor, (self.lazydata, self.requires_grad), (None, {"grad": self.grad})  # copies have the value, not the graph
   @property
   def device(self) -> str: "The device's name, which is CPU."; return Device.DEFAULT
   @property
@@ -142,7 +135,9 @@ class Tensor:
   def to(self, device: Optional[str]) -> Tensor:
     """self; for the name of another device a new Tensor, on CPU just the same, with its grad."""
     if device is None or device == self.device: return self
-    ret = _tensor(self.lazydata); ret.grad = self.grad; return ret
+    ret = _tensor(self.lazydata)
+    ret.grad = self.grad
+    return ret
   def to_(self, device: Optional[str]) -> None:
     """Nothing to do: all tensors are on CPU."""
   def cpu(self) -> Tensor: "self."; return self
@@ -157,20 +152,6 @@ class Tensor:
   def half(self) -> Tensor: "cast(dtypes.float16)"; return self.cast(dtypes.float16)
   def contiguous(self) -> Tensor: "The same value in a new Tensor."; return mlops.Contiguous.apply(self)
   def contiguous_backward(self) -> Tensor: "The same value; its gradient is made contiguous."; return mlops.ContiguousBackward.apply(self)
-
-  def __array__(self, dtype=None, copy=None) -> np.ndarray:
-    if copy is False: raise ValueError("a Tensor becomes an array by a copy only")
-    return self.numpy() if dtype is None else self.numpy().astype(dtype, copy=False)
-  def __bool__(self) -> bool: return bool(self.item())
-  def __float__(self): return float(self.item())
-  def __int__(self): return int(self.item())
-  def __len__(self) -> int:
-    if not self.shape: raise TypeError("a 0-d Tensor has no len() and no iterator")
-    return self.shape[0]
-  def __iter__(self): return (self[i] for i in range(len(self)))
-  def __contains__(self, x) -> bool:
-    found = self == x
-    return isinstance(found, Tensor) and bool(found.numpy().any())
 
   # *** gradients ***
 

@@ -3,8 +3,9 @@
  * original's do); realizing may put a smaller node in place of the one seen.
  *
  * Owns: a reference on its node and view. Callers: Python, realize.c. */
-#include "graph/windows.h"
 #include "py/engine.h"
+
+#include "graph/windows.h"
 
 #include <stddef.h>
 #include <structmember.h>
