@@ -5,6 +5,7 @@
  * Owns: a reference on its node and view. Callers: Python, realize.c. */
 #include "py/engine.h"
 
+#include "graph/broadcast.h"
 #include "graph/windows.h"
 
 #include <stddef.h>
@@ -30,13 +31,18 @@ PyObject *lazybuffer_new(tg_node *node, tg_view *view) {
   return wrap(node, view);
 }
 
-/* Takes over the reference on a new node, seen whole. */
-static PyObject *wrap_node(tg_status status, tg_node *node) {
+/* Takes over the references of a new edge. What it made pending may be too much. */
+static PyObject *wrap_edge(tg_status status, tg_edge e) {
   if (status) return engine_raise(status);
-  tg_view_ref(node->shape);
-  PyObject *made = wrap(node, node->shape);
+  PyObject *made = wrap(e.node, e.view);
   if (made && engine_relieve()) Py_CLEAR(made);
   return made;
+}
+
+/* Takes over the reference on a new node, seen whole. */
+static PyObject *wrap_node(tg_status status, tg_node *node) {
+  if (!status) tg_view_ref(node->shape);
+  return wrap_edge(status, (tg_edge){node, status ? NULL : node->shape});
 }
 
 /* Takes over the reference on a new view of b's node. */
@@ -236,49 +242,10 @@ static PyObject *lazybuffer_cast(lazybuffer *b, PyObject *args, PyObject *kwargs
   return wrap_node(status, node);
 }
 
-/* The shape that n <= 3 operands broadcast to, as NumPy does it; VALUE if they don't. */
-static tg_status broadcast(const tg_edge *operand, int n, int *ndim, int64_t *shape) {
-  char text[3][256] = {""};
-  *ndim = 0;
-  for (int i = 0; i < n; i++)
-    if (operand[i].view->ndim > *ndim) *ndim = operand[i].view->ndim;
-  for (int d = 0; d < *ndim; d++) {
-    shape[d] = 1;
-    for (int i = 0; i < n; i++) {
-      const tg_view *v = operand[i].view;
-      int own = d - (*ndim - v->ndim);
-      if (own < 0 || v->shape[own] == 1 || v->shape[own] == shape[d]) continue;
-      if (shape[d] != 1) goto fail;
-      shape[d] = v->shape[own];
-    }
-  }
-  return TG_OK;
-fail:
-  for (int i = 0; i < n; i++) tg_format_shape(text[i], sizeof text[i], operand[i].view->ndim, operand[i].view->shape);
-  return tg_fail(TG_ERR_VALUE, "shapes %s, %s%s%s can't be broadcast together", text[0], text[1], n > 2 ? ", " : "",
-                 text[2]);
-}
-
 /* op of the operands, as many as it has, in the shape they broadcast to. */
 static PyObject *elementwise(tg_op op, const tg_edge *operand) {
-  tg_edge src[3] = {{0}};
-  tg_node *node = NULL;
-  int64_t shape[TG_MAX_DIMS];
-  int ndim, arity = tg_ops[op].arity;
-  tg_status status = broadcast(operand, arity, &ndim, shape);
-  for (int i = 0; i < arity && !status; i++) {
-    src[i].node = operand[i].node;
-    status = tg_view_expand(operand[i].view, ndim, shape, &src[i].view);
-  }
-  int same = status || arity != 2 ? -1 : tg_node_unchanged(op, src);
-  if (same >= 0) {
-    tg_node_ref(src[same].node);
-    tg_view_unref(src[1 - same].view);
-    return wrap(src[same].node, src[same].view);
-  }
-  if (!status) status = tg_node_elementwise(op, src, &node);
-  for (int i = 0; i < arity; i++) tg_view_unref(src[i].view);
-  return wrap_node(status, node);
+  tg_edge result = {NULL, NULL};
+  return wrap_edge(tg_broadcast(op, operand, &result), result);
 }
 
 static PyObject *lazybuffer_e(lazybuffer *self, PyObject *const *args, Py_ssize_t nargs) {
@@ -352,62 +319,22 @@ static PyObject *lazybuffer_r(lazybuffer *b, PyObject *const *args, Py_ssize_t n
     if (shape[i] != b->view->shape[i]) axes |= 1u << i;
   if (!axes) return Py_NewRef((PyObject *)b);
   tg_status status = tg_node_reduce(op, edge_of(b), axes, &result);
-  return status ? engine_raise(status) : wrap(result.node, result.view);
-}
-
-/* A factor of a matrix product with its last axes (rows, columns, k): one of them 1, that of the other factor. */
-static tg_status matrix(const tg_edge *of, bool right, bool swapped, tg_view **out) {
-  tg_view *v = of->view, *turned = NULL;
-  int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS + 1];
-  int last = v->ndim - 1;
-  if (last < 1) return tg_fail(TG_ERR_VALUE, "a matrix product of a LazyBuffer with %d axes", v->ndim);
-  for (int i = 0; i <= last; i++) order[i] = i;
-  if (right != swapped) order[last] = last - 1, order[last - 1] = last;
-  tg_status status = tg_view_permute(v, v->ndim, order, &turned);
-  if (status) return status;
-  for (int i = 0; i < last; i++) shape[i] = turned->shape[i];
-  shape[last] = right ? turned->shape[last - 1] : 1;
-  if (right) shape[last - 1] = 1;
-  shape[last + 1] = turned->shape[last];
-  status = tg_view_reshape(turned, last + 2, shape, out);
-  tg_view_unref(turned);
-  return status;
+  return wrap_edge(status, result);
 }
 
 static PyObject *lazybuffer_dot(lazybuffer *self, PyObject *const *args, Py_ssize_t nargs) {
-  PyObject *result = NULL;
-  lazybuffer *product = NULL;
+  tg_edge factor[2] = {edge_of(self)}, result = {NULL, NULL};
+  bool swapped[2] = {false, false};
   if (nargs < 1 || nargs > 3) return PyErr_Format(PyExc_TypeError, "dot takes 1 to 3 arguments (%zd given)", nargs);
+  for (int i = 1; i < nargs; i++) {
+    int truth = PyObject_IsTrue(args[i]);
+    if (truth < 0) return NULL;
+    swapped[i - 1] = truth;
+  }
   lazybuffer *other = checked(args[0]);
   if (!other) return NULL;
-  tg_edge of[2] = {edge_of(self), edge_of(other)}, factor[2] = {{of[0].node, NULL}, {of[1].node, NULL}};
-  tg_view *view = NULL;
-  tg_edge sum = {NULL, NULL};
-  tg_status status = TG_OK;
-  for (int i = 0; i < 2 && !status; i++) {
-    int swapped = nargs > i + 1 ? PyObject_IsTrue(args[i + 1]) : 0;
-    if (swapped < 0) goto done;
-    status = matrix(&of[i], i, swapped, &factor[i].view);
-  }
-  if (!status && !(product = (lazybuffer *)elementwise(TG_OP_MUL, factor))) goto done;
-  if (!status) {
-    int last = product->view->ndim - 1;
-    if (product->view->shape[last] == 1) {
-      if (!(status = tg_view_reshape(product->view, last, product->view->shape, &view)))
-        result = wrap_view(product, status, view);
-    } else if (!(status = tg_node_reduce(TG_OP_REDUCE_SUM, edge_of(product), 1u << last, &sum)) &&
-               !(status = tg_view_reshape(sum.view, last, sum.view->shape, &view))) {
-      result = wrap(sum.node, view);
-      sum.node = NULL;
-    }
-  }
-  if (status) engine_raise(status);
-done:
-  for (int i = 0; i < 2; i++) tg_view_unref(factor[i].view);
-  tg_node_unref(sum.node);
-  tg_view_unref(sum.view);
-  Py_XDECREF(product);
-  return result;
+  factor[1] = edge_of(other);
+  return wrap_edge(tg_dot(factor, swapped, &result), result);
 }
 
 /* An axis of `ndim` dims, negative from the end; IndexError outside. */
@@ -531,12 +458,11 @@ static PyObject *lazybuffer_window(lazybuffer *b, PyObject *const *args, Py_ssiz
 
 static PyObject *lazybuffer_window_adjoint(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
   int64_t in[TG_MAX_DIMS], stride[TG_MAX_DIMS], dilation[TG_MAX_DIMS];
-  tg_view *view;
-  tg_node *node;
+  tg_edge result = {NULL, NULL};
   int n = window_args(args, nargs, "in_shape", in, stride, dilation);
   if (n < 0) return NULL;
-  tg_status status = tg_node_overlap(edge_of(b), n, in, stride, dilation, &node, &view);
-  return status ? engine_raise(status) : wrap(node, view);
+  tg_status status = tg_node_overlap(edge_of(b), n, in, stride, dilation, &result.node, &result.view);
+  return wrap_edge(status, result);
 }
 
 /* ---- the rest of the original's interface ---- */
