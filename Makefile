@@ -11,7 +11,7 @@ SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') s
 # For targets that run elsewhere than here.
 RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 
-.PHONY: build debug test test-isa test-memory fuzz stress asan ubsan tsan bench lint tidy types size clean
+.PHONY: build debug test test-isa test-aarch64 test-memory fuzz stress asan ubsan tsan bench lint tidy types dist size clean
 
 build: build/release.stamp
 
@@ -30,6 +30,11 @@ test: build
 # Kernels that this machine can't run fall back to the best that it can.
 test-isa: build
 	set -e; for isa in base avx2 avx512; do echo "ISA $$isa"; TEENYGRAD_ISA=$$isa $(PYTHON) -m pytest -q $(PYTEST); done
+
+# The tests that need no PyTorch, built for 64-bit ARM and run under qemu (Debian, root): an hour for all of them.
+AARCH64 ?= tests
+test-aarch64:
+	tests/aarch64.sh $(AARCH64)
 
 # Random programs, compared with PyTorch.
 fuzz: build
@@ -95,13 +100,21 @@ tidy: | $(VENV)
 types: | $(VENV)
 	$(PYTHON) -m mypy
 
-# What a user downloads and what a reader reads.
+# The source distribution and a wheel, in build/dist. Fails if a file of the repository is missing in the former, or if the latter
+# is larger than 1 MB.
+dist: | $(VENV)
+	rm -rf build/dist
+	$(PYTHON) -m pip -q install build
+	$(PYTHON) -m build -q -o build/dist
+	@git ls-files | sort > build/dist/tracked
+	@tar tzf build/dist/*.tar.gz | sed 's|^[^/]*/||' | sort | comm -23 build/dist/tracked - | \
+	  { ! grep . || { echo "not in the source distribution" >&2; exit 1; }; }
+	@ls -l build/dist/*.whl build/dist/*.tar.gz | awk '{print $$5, $$NF}'
+	@test $$(stat -c %s build/dist/*.whl 2>/dev/null || stat -f %z build/dist/*.whl) -lt 1000000
+
+# What a reader reads.
 size: | $(VENV)
-	rm -rf build/wheel
-	$(PYTHON) -m pip -q wheel --no-deps -w build/wheel .
-	@ls -l build/wheel teenygrad/_engine*.so | awk 'NF > 5 {print $$5, $$NF}'
-	@wc -l $(SOURCES) | tail -1
-	@find teenygrad -name '*.py' | xargs wc -l | tail -1
+	$(PYTHON) sz.py
 
 clean:
 	rm -rf build dist *.egg-info teenygrad/*.so
