@@ -37,7 +37,7 @@ def _tensor(lazydata: LazyBuffer, requires_grad: Optional[bool] = None, ctx: Opt
 
 from teenygrad import mlops  # noqa: E402  (it needs Function)
 from teenygrad.composed import Composed  # noqa: E402
-from teenygrad.interop import Interop  # noqa: E402
+from teenygrad.interop import Interop, is_operand, of_array, of_other  # noqa: E402
 
 def _args(*x) -> tuple:
   """The arguments f(1, 2), f((1, 2)) or f([1, 2]) as one tuple. ValueError for a sequence and more."""
@@ -61,10 +61,10 @@ def _in_place(fxn): return lambda self, x: self._update(fxn(self, x))
 class Tensor(Interop, Composed):
   """An n-dimensional array that may require a gradient.
 
-  data: a number (shape ()), a list, nested or empty, None (shape (0,)), an ndarray (its dtype is kept; the values are copied), bytes (uint8)
-  or a LazyBuffer. dtype: of the elements; numbers and lists have Tensor.default_type without it. requires_grad: True, False or None, which an
-  optimiser turns to True. Raises RuntimeError for other data, ValueError for ragged lists and lists of Tensors, KeyError for arrays of a type
-  without a dtype (complex, object), OverflowError for a number that dtype can't hold."""
+  data: a number (shape ()), a list, nested or empty, None (shape (0,)), an ndarray or another library's array (its dtype is kept; the values
+  are copied), bytes (uint8) or a LazyBuffer. dtype: of the elements; numbers and lists have Tensor.default_type without it. requires_grad:
+  True, False or None, which an optimiser turns to True. Raises RuntimeError for other data, ValueError for ragged lists and lists of Tensors,
+  KeyError for arrays of a type without a dtype (complex, object), OverflowError for a number that dtype can't hold."""
   __slots__ = "lazydata", "requires_grad", "grad", "_ctx"
   training, no_grad, default_type, wino = False, False, dtypes.float32, 0
   _seed = int(time.time())  # of the random numbers; each call of rand moves it on
@@ -78,7 +78,7 @@ class Tensor(Interop, Composed):
   def __init__(self, data: Any, device: Optional[str] = None, dtype: Optional[DType] = None, requires_grad: Optional[bool] = None):
     assert dtype is None or isinstance(dtype, DType), f"dtype must be a DType, not {dtype!r}"
     if isinstance(data, LazyBuffer): assert dtype is None or dtype == data.dtype, f"dtype {dtype} for a LazyBuffer of {data.dtype}"
-    elif isinstance(data, np.ndarray): data = dtypes.from_np(data.dtype) and LazyBuffer.fromCPU(data)
+    elif isinstance(data, np.ndarray): data = of_array(data)
     elif isinstance(data, bytes): data, dtype = LazyBuffer.fromCPU(np.frombuffer(data, np.uint8)), None
     elif isinstance(data, (int, float)):
       dtype = dtype or Tensor.default_type
@@ -88,7 +88,7 @@ class Tensor(Interop, Composed):
       while first.__class__ is list and first: first = first[0]
       if isinstance(first, Tensor): raise ValueError("a list of Tensors is no data; use Tensor.stack")
       with np.errstate(over="ignore"): data = LazyBuffer.fromCPU(np.array([] if data is None else data, dtype=dtype.np or np.float32))
-    else: raise RuntimeError(f"can't create a Tensor from {data!r} of {type(data)}")
+    else: data = of_other(data)
     self.lazydata: LazyBuffer = data if dtype is None or dtype == data.dtype else data.cast(dtype)
     if requires_grad and self.lazydata.dtype.priority < 9: raise RuntimeError(f"only floats can require gradients, not {self.lazydata.dtype}")
     self.requires_grad = requires_grad
@@ -754,8 +754,8 @@ class Tensor(Interop, Composed):
   def __gt__(self, x): return self._compare(mlops.less, x, True)
   def __le__(self, x): return self._compare(mlops.less_equal, x)
   def __ge__(self, x): return self._compare(mlops.less_equal, x, True)
-  def __eq__(self, x): return self._compare(mlops.equal, x) if isinstance(x, OPERANDS) else NotImplemented
-  def __ne__(self, x): return self._compare(mlops.equal, x)._reversed() if isinstance(x, OPERANDS) else NotImplemented
+  def __eq__(self, x): return self._compare(mlops.equal, x) if is_operand(x) else NotImplemented
+  def __ne__(self, x): return self._compare(mlops.equal, x)._reversed() if is_operand(x) else NotImplemented
 
   # *** networks and losses ***
 
@@ -804,5 +804,3 @@ class Tensor(Interop, Composed):
       raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
     rows = mlops.CrossEntropy.apply(self._wide(), Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1)))
     return Tensor(counted.reshape(*Y.shape, 1)).where(rows, 0).sum().cast(self._float().dtype) / float(np.count_nonzero(counted))
-
-OPERANDS = (Tensor, int, float, list, np.ndarray, np.generic)  # what a Tensor can be compared with

@@ -229,7 +229,7 @@ def test_array_protocol():
   t = Tensor([[1., 2.], [3., 4.]])
   assert np.asarray(t).tolist() == [[1, 2], [3, 4]] and np.asarray(t, np.int64).dtype == np.int64
   assert np.array(t + 1).sum() == 14 and np.stack([t, t]).shape == (2, 2, 2) and np.concatenate([t, t]).shape == (4, 2)
-  a = np.asarray(t)
+  a = np.array(t)
   a[0, 0] = 9
   same(t, [[1, 2], [3, 4]])
   assert torch.tensor(np.asarray(Tensor([1., 2.], requires_grad=True))).tolist() == [1, 2]

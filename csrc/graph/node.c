@@ -106,6 +106,14 @@ static tg_status new_unary(tg_node_kind kind, tg_dtype dtype, tg_edge src, tg_no
   return TG_OK;
 }
 
+tg_status tg_node_of(tg_buffer *buffer, tg_dtype dtype, int ndim, const int64_t *shape, tg_node **out) {
+  tg_status status = new_shaped(TG_NODE_BUFFER, dtype, ndim, shape, out);
+  if (status) return status;
+  tg_buffer_ref(buffer);
+  (*out)->buffer = buffer;
+  return TG_OK;
+}
+
 tg_status tg_node_buffer(tg_dtype dtype, int ndim, const int64_t *shape, tg_node **out) {
   tg_node *n = NULL;
   size_t bytes;
@@ -386,11 +394,20 @@ static void drop_sources(tg_node *n, tg_node **list) {
   n->nsrc = 0;
 }
 
+/* All are taken out of the graph before a buffer goes: the memory of another library may be freed with it, and that may
+ * run Python code. */
 static void free_all(tg_node *list) {
+  tg_node *dropped = NULL;
   while (list) {
     tg_node *n = list;
     list = (tg_node *)(intptr_t)n->mark;
     drop_sources(n, &list);
+    n->mark = (int64_t)(intptr_t)dropped;
+    dropped = n;
+  }
+  while (dropped) {
+    tg_node *n = dropped;
+    dropped = (tg_node *)(intptr_t)n->mark;
     tg_view_unref(n->shape);
     tg_buffer_unref(n->buffer);
     tg_free(n);

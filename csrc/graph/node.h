@@ -66,6 +66,8 @@ struct tg_node {
 /* Constructors take their own references on nodes and views and write *out last. */
 
 tg_status tg_node_buffer(tg_dtype dtype, int ndim, const int64_t *shape, tg_node **out) TG_MUST_CHECK;
+/* As above, in a buffer that is there already, and has that many bytes. */
+tg_status tg_node_of(tg_buffer *buffer, tg_dtype dtype, int ndim, const int64_t *shape, tg_node **out) TG_MUST_CHECK;
 tg_status tg_node_const(tg_dtype dtype, tg_scalar value, tg_node **out) TG_MUST_CHECK;
 tg_status tg_node_arange(tg_dtype dtype, int64_t n, tg_node **out) TG_MUST_CHECK;
 tg_status tg_node_random(tg_dtype dtype, int ndim, const int64_t *shape, uint64_t key, tg_node **out) TG_MUST_CHECK;

@@ -111,4 +111,17 @@ int convert_from_numpy(PyObject *array, tg_node **node);
 /* A fresh, writable array of what the view sees of a realized (or constant) node. */
 PyObject *convert_to_numpy(const tg_node *node, const tg_view *view);
 
+/* ---- exchange.c: memory shared with other libraries ---- */
+
+int exchange_init(PyObject *module); /* adds the type Exporter, a Tensor's base */
+
+/* The buffer protocol's slots of a LazyBuffer; read-only. The first computes, and gives up the GIL. */
+int exchange_get_buffer(lazybuffer *b, Py_buffer *view, int flags);
+void exchange_release_buffer(lazybuffer *b, Py_buffer *view);
+
+/* Methods of LazyBuffer. */
+PyObject *exchange_dlpack(lazybuffer *b, PyObject *args, PyObject *kwargs);
+PyObject *exchange_dlpack_device(lazybuffer *b, PyObject *unused);
+PyObject *exchange_from_dlpack(PyObject *unused, PyObject *args, PyObject *kwargs);
+
 #endif

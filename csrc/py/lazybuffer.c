@@ -529,6 +529,12 @@ static PyMethodDef methods[] = {
     {"is_unrealized_contiguous_const", (PyCFunction)lazybuffer_is_const, METH_NOARGS,
      "is_unrealized_contiguous_const()\n--\n\nFalse."},
     {"copy_to_device", (PyCFunction)lazybuffer_copy_to_device, METH_O, "copy_to_device(device)\n--\n\nItself."},
+    {"__dlpack__", FAST(exchange_dlpack), METH_VARARGS | METH_KEYWORDS,
+     "__dlpack__(*, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\nA capsule of a copy; of the "
+     "memory itself, read-only, if copy is False."},
+    {"__dlpack_device__", FAST(exchange_dlpack_device), METH_NOARGS, "__dlpack_device__()\n--\n\n(1, 0): the CPU."},
+    {"from_dlpack", FAST(exchange_from_dlpack), METH_VARARGS | METH_KEYWORDS | METH_STATIC,
+     "from_dlpack(capsule, share=False)\n--\n\nA copy of what a capsule holds, or that memory itself."},
     {NULL, NULL, 0, NULL}};
 
 static PyGetSetDef attributes[] = {
@@ -555,6 +561,8 @@ static PyType_Slot type_slots[] = {{Py_tp_doc, "A lazy array: a view over a node
                                    {Py_nb_multiply, lazybuffer_mul},
                                    {Py_nb_true_divide, lazybuffer_div},
                                    {Py_nb_negative, lazybuffer_neg},
+                                   {Py_bf_getbuffer, exchange_get_buffer},
+                                   {Py_bf_releasebuffer, exchange_release_buffer},
                                    {Py_tp_methods, methods},
                                    {Py_tp_getset, attributes},
                                    {Py_tp_members, members},
@@ -567,7 +575,8 @@ int lazybuffer_init_type(PyObject *module) {
   if (!engine.lazybuffer) {
     PyObject *device = PyUnicode_FromString("CPU");
     PyObject *type = device ? PyType_FromSpec(&type_spec) : NULL;
-    int failed = !type || PyObject_SetAttrString(type, "device", device);
+    int failed = !type || PyObject_SetAttrString(type, "device", device) ||
+                 PyObject_SetAttrString(type, "__array_ufunc__", Py_None); /* NumPy's operators are left to this type */
     Py_XDECREF(device);
     if (failed) {
       Py_XDECREF(type);
