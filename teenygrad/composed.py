@@ -198,7 +198,7 @@ class Composed:
       raise ValueError(f"labels of shape {Y.shape} for classes of shape {self.shape}")
     labels, C = self._positions(Y).astype(np.int64, copy=False), self.shape[axis]
     if weight is not None and weight.shape != (C,): raise ValueError(f"weights of shape {weight.shape} for {C} classes")
-    counted = labels != ignore_index
+    counted = np.asarray(labels != ignore_index)
     if (((labels < 0) | (labels >= C)) & counted).any(): raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
     rows = self._wide().permute(*(i for i in range(self.ndim) if i != axis), axis)
     hot = tensor.Tensor(np.where(counted, labels, -1)).unsqueeze(-1) == tensor.Tensor.arange(C, dtype=dtypes.int64)

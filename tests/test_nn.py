@@ -319,7 +319,8 @@ def test_schedule(name, torchs, kw):
 
 @pytest.mark.parametrize("kw", [
   dict(patience=2), dict(patience=0, factor=0.5, min_lr=0.05), dict(mode="max", patience=1), dict(patience=1, cooldown=3),
-  dict(patience=1, threshold=0.5), dict(patience=1, threshold=0.1, threshold_mode="abs"), dict(patience=1, mode="max", threshold=0.3, threshold_mode="abs"),
+  dict(patience=1, threshold=0.5), dict(patience=1, threshold=0.1, threshold_mode="abs"),
+  dict(patience=1, mode="max", threshold=0.3, threshold_mode="abs"),
   dict(patience=0, eps=0.1)], ids=str)
 def test_plateau(kw):
   ours, theirs = optimisers()
