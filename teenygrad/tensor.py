@@ -36,7 +36,7 @@ def _tensor(lazydata: LazyBuffer, requires_grad: Optional[bool] = None, ctx: Opt
   return ret
 
 from teenygrad import mlops  # noqa: E402  (it needs Function)
-from teenygrad.composed import Composed  # noqa: E402
+from teenygrad.composed import Composed, in_place, reflected  # noqa: E402
 from teenygrad.interop import Interop, is_operand, of_array, of_other  # noqa: E402
 
 def _args(*x) -> tuple:
@@ -54,9 +54,6 @@ def _checked(value: Number, dtype: DType) -> Number:
   """The value as an element of dtype. OverflowError for one that an integer type can't hold (ValueError for NaN)."""
   if dtypes.is_int(dtype) and not _fits(value := int(value), dtype): raise OverflowError(f"{value} is out of range for {dtype}")
   return value
-
-def _reflected(fxn): return lambda self, x: fxn(self, x, True)
-def _in_place(fxn): return lambda self, x: self._update(fxn(self, x))
 
 class Tensor(Interop, Composed):
   """An n-dimensional array that may require a gradient.
@@ -503,8 +500,7 @@ class Tensor(Interop, Composed):
     return (total._wide() / (prod(self.shape[a] for a in self._axes(axis)) or 1)).cast(self._float().dtype)
   def std(self, axis=None, keepdim: bool = False, correction: int = 1) -> Tensor:
     """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction. Without gradient at 0."""
-    x, n = self._wide(), max(0.0, prod(self.shape[a] for a in self._axes(axis)) - correction)
-    return ((v := (x - x.mean(axis, True)).square().sum(axis, keepdim) / n) == 0).where(0, v).sqrt().cast(self._float().dtype)
+    return ((v := self._wide().var(axis, keepdim, correction)) == 0).where(0, v).sqrt().cast(self._float().dtype)
   def _along(self, fxn: Type[Function], axis) -> Tensor:
     """fxn, computed along the axis in float32 or wider."""
     return (self._wide()._reduce(fxn, axis, True) if self.numel() else self._wide()).cast(self._float().dtype)
@@ -743,8 +739,8 @@ class Tensor(Interop, Composed):
     return self.assign(x.detach().cast(self.dtype))
 
   __neg__, __abs__, __add__, __sub__, __mul__, __truediv__, __pow__, __matmul__ = neg, abs, add, sub, mul, div, pow, matmul
-  __radd__, __rsub__, __rmul__, __rtruediv__, __rpow__, __rmatmul__ = map(_reflected, (add, sub, mul, div, pow, matmul))
-  __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(_in_place, (add, sub, mul, div, pow, matmul))
+  __radd__, __rsub__, __rmul__, __rtruediv__, __rpow__, __rmatmul__ = map(reflected, (add, sub, mul, div, pow, matmul))
+  __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(in_place, (add, sub, mul, div, pow, matmul))
 
   def _compare(self, fxn, x: Any, reverse: bool = False) -> Tensor:
     """A bool Tensor without gradient."""

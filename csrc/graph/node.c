@@ -185,8 +185,11 @@ tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) {
     }
     dtype = tg_promote(dtype, src[i].node->dtype);
   }
-  if (dtype == TG_BOOL && (op == TG_OP_NEG || op == TG_OP_SUB || op == TG_OP_MOD))
-    return tg_fail(TG_ERR_TYPE, "%s.%s is not defined for bool", info->python_enum, info->member);
+  bool counts = op == TG_OP_NEG || op == TG_OP_SUB || op == TG_OP_MOD || op == TG_OP_FLOORDIV || op == TG_OP_SHL ||
+                op == TG_OP_SHR;
+  if ((dtype == TG_BOOL && counts) || (tg_dtypes[dtype].is_float && info->domain == TG_DOMAIN_WHOLE))
+    return tg_fail(TG_ERR_TYPE, "%s.%s is not defined for %s", info->python_enum, info->member,
+                   tg_dtypes[dtype].attribute);
   tg_node *n = NULL;
   tg_status status = new_shaped(TG_NODE_ELEMENTWISE, dtype, src[0].view->ndim, src[0].view->shape, &n);
   if (status) return status;
@@ -294,6 +297,23 @@ tg_status tg_node_scan(tg_edge src, int axis, tg_node **out) {
   tg_status status = new_unary(TG_NODE_SCAN, (tg_dtype)src.node->dtype, src, out);
   if (!status) (*out)->axes = 1u << axis;
   return status;
+}
+
+tg_status tg_node_sort(tg_edge src, int axis, bool descending, int64_t count, tg_node **out) {
+  int64_t shape[TG_MAX_DIMS];
+  tg_node *n = NULL;
+  for (int i = 0; i < src.view->ndim; i++) shape[i] = src.view->shape[i];
+  if (count < 0 || count > shape[axis])
+    return tg_fail(TG_ERR_VALUE, "the first %lld of an axis of size %lld", (long long)count, (long long)shape[axis]);
+  shape[axis] = count;
+  tg_status status = new_shaped(TG_NODE_SORT, TG_I64, src.view->ndim, shape, &n);
+  if (status) return status;
+  n->axes = 1u << axis;
+  n->extent = count;
+  n->value.u = descending;
+  set_source(n, 0, src);
+  *out = n;
+  return TG_OK;
 }
 
 /* Do an index of this shape and dtype fit data of that shape? */

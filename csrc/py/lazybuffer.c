@@ -357,6 +357,18 @@ static PyObject *lazybuffer_cumsum(lazybuffer *b, PyObject *axis_object) {
   return wrap_node(status, node);
 }
 
+static PyObject *lazybuffer_argsort(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  int axis, descending;
+  tg_node *node = NULL;
+  if (nargs != 3)
+    return PyErr_Format(PyExc_TypeError, "argsort(axis, descending, count) takes 3 arguments (%zd given)", nargs);
+  if (axis_arg(args[0], b->view->ndim, &axis) || (descending = PyObject_IsTrue(args[1])) < 0) return NULL;
+  Py_ssize_t count = PyNumber_AsSsize_t(args[2], PyExc_OverflowError);
+  if (count == -1 && PyErr_Occurred()) return NULL;
+  tg_status status = tg_node_sort(edge_of(b), axis, descending, count, &node);
+  return wrap_node(status, node);
+}
+
 static PyObject *lazybuffer_gather(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
   int axis;
   tg_node *node = NULL;
@@ -508,6 +520,9 @@ static PyMethodDef methods[] = {
      "dot(other, swapped=False, other_swapped=False)\n--\n\nThe matrix product of the last two axes, those exchanged "
      "first if asked for; those before broadcast."},
     {"cumsum", (PyCFunction)lazybuffer_cumsum, METH_O, "cumsum(axis)\n--\n\nRunning sums along an axis."},
+    {"argsort", FAST(lazybuffer_argsort), METH_FASTCALL,
+     "argsort(axis, descending, count)\n--\n\nThe int64 indices that sort an axis, the first `count`; stable, NaN "
+     "is the largest."},
     {"gather", FAST(lazybuffer_gather), METH_FASTCALL,
      "gather(index, axis)\n--\n\nThe elements at integer indices along an axis; IndexError when computed."},
     {"scatter_add", FAST(lazybuffer_scatter_add), METH_FASTCALL,

@@ -241,14 +241,15 @@ static PyObject *py_realize(PyObject *module, PyObject *sequence) {
 
 /* ---- schedules as data ---- */
 
-static PyStructSequence_Field item_fields[] = {{"target", "LazyBuffer of what the kernel writes"},
-                                               {"kind", "'MAP', 'ROWS', 'REDUCE', 'CONTRACT', 'SCAN' or 'SCATTER'"},
-                                               {"shape", "tuple: the out dims"},
-                                               {"reduced", "tuple: the reduced dims, or the axis of a SCAN"},
-                                               {"inputs", "how many buffers it reads"},
-                                               {"text", "one line that says all this and names the fused operations"},
-                                               {"chain", "the number of the chain it is run in, or None"},
-                                               {NULL, NULL}};
+static PyStructSequence_Field item_fields[] = {
+    {"target", "LazyBuffer of what the kernel writes"},
+    {"kind", "'MAP', 'ROWS', 'REDUCE', 'CONTRACT', 'SCAN', 'SORT' or 'SCATTER'"},
+    {"shape", "tuple: the out dims"},
+    {"reduced", "tuple: the reduced dims, or the axis of a SCAN or SORT"},
+    {"inputs", "how many buffers it reads"},
+    {"text", "one line that says all this and names the fused operations"},
+    {"chain", "the number of the chain it is run in, or None"},
+    {NULL, NULL}};
 
 static PyStructSequence_Desc item_desc = {"teenygrad._engine.ScheduleItem", "One kernel of a schedule: plain data.",
                                           item_fields, 7};

@@ -158,7 +158,7 @@ static tg_status lower_operand(lowering *l, int64_t i, int j, tg_view *view, tg_
  * they are, for float64 can't hold them all. */
 static tg_dtype working_dtype(const tg_node *n, tg_dtype common) {
   bool exact = n->op == TG_OP_DIV && tg_dtypes[common].itemsize == 8;
-  return tg_dtypes[common].is_float || tg_ops[n->op].domain == TG_DOMAIN_ANY || exact ? common : TG_F64;
+  return tg_dtypes[common].is_float || tg_ops[n->op].domain != TG_DOMAIN_FLOAT || exact ? common : TG_F64;
 }
 
 static tg_status lower_elementwise(lowering *l, int64_t i, tg_view *view, int32_t *out) {
@@ -438,7 +438,7 @@ static tg_access factor(const tg_builder *b, const item_edge *e) {
                      .view = e->view};
 }
 
-/* What a reduce, scan or scatter reads through an edge, as a program over its domain. */
+/* What a reduce, scan, sort or scatter reads through an edge, as a program over its domain. */
 static tg_status lower_body(tg_builder *b, int64_t within, const item_edge *e, tg_program *out) {
   lowering l = {.b = b, .group = within, .reduce = -1};
   int32_t value;
@@ -574,6 +574,20 @@ static tg_status lower_scan(tg_builder *b, const item *it, tg_kernel *k) {
   return tg_permute_accesses(&k->out, 1, ndim, order);
 }
 
+static tg_status lower_sort(tg_builder *b, const item *it, tg_kernel *k) {
+  const item_edge *e = &b->edges[it->first_edge];
+  int64_t order[TG_MAX_DIMS];
+  k->kind = TG_KERNEL_SORT;
+  k->nout = e->view->ndim - 1;
+  k->nred = 1;
+  k->reduced = tg_computed((tg_dtype)b->items[e->src].node->dtype);
+  k->descending = it->node->value.u != 0;
+  memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)e->view->ndim);
+  tg_domain_order(it->node, order);
+  tg_status status = tg_view_permute(it->node->shape, e->view->ndim, order, &k->out.view);
+  return status ? status : lower_body(b, it->group, e, &k->body);
+}
+
 static tg_status lower_scatter(tg_builder *b, const item *it, tg_kernel *k) {
   const item_edge *e = &b->edges[it->first_edge];
   lowering l = {.b = b, .group = it->group, .reduce = -1};
@@ -612,6 +626,7 @@ tg_status tg_lower(tg_builder *b, const group *g, tg_kernel *k) {
   memset(k, 0, sizeof *k);
   k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype};
   if (it->node->kind == TG_NODE_SCAN) status = lower_scan(b, it, k);
+  else if (it->node->kind == TG_NODE_SORT) status = lower_sort(b, it, k);
   else if (it->node->kind == TG_NODE_SCATTER) status = lower_scatter(b, it, k);
   else if (g->contraction || (g->nfold == 1 && g->noutput == 1 && by_row))
     status = lower_reduce(b, g, reduce_of(b, g), false, k);
