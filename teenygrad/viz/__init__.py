@@ -32,10 +32,10 @@ def text(*tensors: Any) -> str:
   from teenygrad.viz.terminal import schedule_text
   return schedule_text(*tensors)
 
-def why(tensor: Any, loss: Any = None) -> str:
-  """Whether the tensor is computed, what would compute it, why its grad is None, and where its first NaN comes from: `Tensor.why`."""
+def why(tensor: Any, loss: Any = None, values: bool = False) -> str:
+  """Whether the tensor is computed, what would compute it, where its first NaN comes from, and why its grad is None: `Tensor.why`."""
   from teenygrad.viz.answers import explain
-  return explain(tensor, loss)
+  return explain(tensor, loss, values)
 
 def _start_from_environment() -> None:
   """GRAPH and PROFILE name the files; 1 stands for graph.html and trace.json."""

@@ -1,7 +1,7 @@
 """Watching a program: where each operation comes from, and what each realize ran."""
 from __future__ import annotations
-import atexit, linecache, os, sys, tempfile, threading
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+import atexit, contextlib, linecache, os, sys, tempfile, threading, weakref
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from teenygrad import _engine
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -111,6 +111,7 @@ class Recording:
     self.realizes, self.seconds, self.dropped_events = 0, 0., 0
     self.dropped = [0, 0, 0.]     # distinct schedules left out, their realizes, their seconds
     self._by_key: Dict[tuple, Schedule] = {}
+    if keep: _keeping.add(self)
 
   def __enter__(self) -> Recording: start(self); return self
   def __exit__(self, exc_type, exc_value, traceback) -> None:
@@ -199,11 +200,22 @@ def stop(recording: Recording) -> None:
       _engine.set_recorder(None)
       _engine.set_tracer(None)
 
+_keeping: "weakref.WeakSet[Recording]" = weakref.WeakSet()
+
 def kept_nodes() -> Dict[int, dict]:
-  """What all recordings that are on keep, by the ids of the nodes."""
+  """What all recordings that there are keep, by the ids of the nodes."""
   found: Dict[int, dict] = {}
-  for recording in _active: found.update(recording.kept or {})
+  for recording in list(_keeping): found.update(recording.kept or {})
   return found
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+  """Nothing is noted within: what the tools themselves compute is not the program's."""
+  before = _engine.set_recorder(None), _engine.set_tracer(None)
+  try: yield
+  finally:
+    _engine.set_recorder(before[0])
+    _engine.set_tracer(before[1])
 
 def _forget() -> None:
   """A child process has its own work; its parent writes the files."""
