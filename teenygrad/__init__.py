@@ -4,4 +4,4 @@ except ImportError as e:
   raise ImportError("teenygrad's C extension is missing or does not load; build it in the project's folder with: pip install -e .") from e
 from teenygrad.tensor import Tensor  # noqa: F401
 from teenygrad import realize, shape  # noqa: F401
-from teenygrad import viz  # noqa: F401, E402
+from teenygrad import viz  # noqa: F401

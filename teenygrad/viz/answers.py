@@ -11,6 +11,8 @@ MOST_NODES = 20_000     # of a graph walked through for a NaN
 MOST_ELEMENTS = 1 << 26  # of a value looked at; a larger one is judged by what it is made of
 AT_ONCE = 64            # values looked at in one realize
 
+NOTED = "they are noted within viz.record() or with GRAPH only"
+
 class Answer(str):
   """A text that shows itself as it is, in a console too."""
   def __repr__(self) -> str: return str(self)
@@ -52,7 +54,7 @@ def _computation(t: Any) -> List[str]:
     lines = dict.fromkeys(filter(None, (_source(op["origin"]) for op in model.operations(d, i))))
     out += [f"     from {text}" for text in list(lines)[:6]] + [f"     and {len(lines) - 6} lines more"] * (len(lines) > 6)
   if n > 12: out.append(f"  and {n - 12} kernels more (viz.text shows all)")
-  if not any(node["origin"] for node in d["nodes"]): out.append("  The lines of the program are not known: they are noted within viz.record() or with GRAPH only.")
+  if not any(node["origin"] for node in d["nodes"]): out.append(f"  The program's lines are not known: {NOTED}.")
   return out
 
 # *** the first NaN ***
@@ -96,6 +98,10 @@ def _graph(t: Any) -> List[Node]:
     else: todo += [(buffer, True), *((s, False) for s in sources)]
   return list(found.values())
 
+def _flags(x: Any) -> tuple:
+  """How many of a Tensor's values are NaN and how many are no numbers at all, as Tensors."""
+  return (x != x).float().sum(), (x * 0 != x * 0).float().sum()
+
 def _counts(nodes: List[Node]) -> Iterator[Tuple[Node, Optional[Tuple[float, float]]]]:
   """Of each node how many NaN and how many infinities its value has; None for one that is too large to look at."""
   from teenygrad.tensor import Tensor
@@ -103,7 +109,8 @@ def _counts(nodes: List[Node]) -> Iterator[Tuple[Node, Optional[Tuple[float, flo
     some, asked = nodes[start:start + AT_ONCE], []
     for n in some:
       x = Tensor(n.value)
-      asked.append(None if prod(x.shape) > MOST_ELEMENTS else ((x != x).float().sum(), (x * 0 != x * 0).float().sum()) if x.dtype.priority >= 9 else ())
+      if prod(x.shape) > MOST_ELEMENTS: asked.append(None)
+      else: asked.append(_flags(x) if x.dtype.priority >= 9 else ())
     Tensor.corealize([f for flags in asked if flags for f in flags])
     for n, flags in zip(some, asked):
       if flags is None: yield n, None
@@ -116,9 +123,12 @@ def _values(t: Any) -> List[str]:
   if t.dtype.priority < 9: return []
   if prod(t.shape) > MOST_ELEMENTS: return [f"Its {prod(t.shape):,} values are too many to be looked at."]
   own = Tensor(t.lazydata)
-  nan, bad = (own != own).float().sum().item(), (own * 0 != own * 0).float().sum().item()
+  nan, bad = (flag.item() for flag in _flags(own))
   if not bad: return ["All its values are finite."]
-  out = [f"Of its {prod(t.shape):,} values " + " and ".join(f"{n:.0f} {'are' if n > 1 else 'is'} {what}" for n, what in ((nan, "NaN"), (bad - nan, "infinite")) if n) + "."]
+  if prod(t.shape) == 1: out = [f"Its value is {'NaN' if nan else 'infinite'}."]
+  else:
+    kinds = [f"{n:.0f} {'are' if n > 1 else 'is'} {what}" for n, what in ((nan, "NaN"), (bad - nan, "infinite")) if n]
+    out = [f"Of its {prod(t.shape):,} values {' and '.join(kinds)}."]
   graph = _graph(t)
   counts: Dict[int, Tuple[float, float]] = {}
   for n, found in _counts(graph):
@@ -137,9 +147,9 @@ def _values(t: Any) -> List[str]:
   what = "NaN" if want == 0 else "infinity"
   if not at.sources and not at.constant:
     where = _source(at.origin)
-    only = at.id == _engine.node(t.lazydata)["id"]
-    out.append((f"The {what} is in a value at hand" if said else f"The first {what} is in a value that is at hand" if not only else "What it was computed from is no longer known")
-               + (f", from {where}" if where else "") + ("." if not only else ": compute it within viz.record(keep=True), or ask before backward()."))
+    if at.id == _engine.node(t.lazydata)["id"]:
+      out.append("What it was computed from is no longer known: compute it within viz.record(keep=True), or ask before backward().")
+    else: out.append(f"The {'' if said else 'first '}{what} is in a value at hand of shape {tuple(at.value.shape)}{', from ' + where if where else ''}.")
   else: out += _culprit(at, by_id, counts, what)
   return out
 
@@ -148,7 +158,7 @@ def _culprit(n: Node, by_id: Dict[int, Node], counts: Dict[int, Tuple[float, flo
   from teenygrad.tensor import Tensor
   if n.constant: return [f"The {what} is a constant" + (f" of {_source(n.origin)}" if n.origin else "") + "."]
   where = _source(n.origin)
-  out = [f"The first {what} comes from {n.op}" + (f" in {where}" if where else " (its line is not known: lines are noted within viz.record() or with GRAPH)") + "."]
+  out = [f"The first {what} comes from {n.op}{' in ' + where if where else f' (of lines that are not known: {NOTED})'}."]
   value = Tensor(n.value).float() if prod(n.value.shape) <= MOST_ELEMENTS else None
   place = None
   if value is not None:
@@ -160,8 +170,10 @@ def _culprit(n: Node, by_id: Dict[int, Node], counts: Dict[int, Tuple[float, flo
     source = by_id.get(s)
     if source is None or prod(source.value.shape) > MOST_ELEMENTS or not prod(source.value.shape): continue
     array = Tensor(source.value).float().numpy()
+    if np.isnan(array).all(): continue
     low, high = np.nanmin(array), np.nanmax(array)
-    out.append(f"  An operand of it, {source.op} of shape {tuple(source.value.shape)}: " + (f"{low:.6g}." if low == high else f"between {low:.6g} and {high:.6g}."))
+    text = f"{low:.6g}" if low == high else f"between {low:.6g} and {high:.6g}"
+    out.append(f"  An operand of it, {source.op} of shape {tuple(source.value.shape)}: {text}.")
   return out
 
 # *** the gradient ***
@@ -174,12 +186,14 @@ def _gradient(t: Any, loss: Any) -> List[str]:
   if t.dtype.priority < 9: return [f"Its grad is None: {t.dtype} is no float, and only floats have gradients."]
   if not t.requires_grad:
     if t.requires_grad is None: why = "nobody asked for one: make it with requires_grad=True, or give it to an optimiser"
-    else: why = ("requires_grad is False: it was made so or by detach(), or computed under Tensor.no_grad or from tensors none of which requires a gradient")
+    else: why = ("requires_grad is False: it was made so or by detach(), or computed under Tensor.no_grad, "
+                 "or from tensors none of which requires a gradient")
     return [f"Its grad is None: {why}.", *_no_grad(Tensor)]
   if loss is not None: return _reached(t, loss)
-  if not hasattr(t, "_ctx"): return ["Its grad is None, although backward has passed through it: no gradient reached it, or it was set to None since (zero_grad)."]
-  return ["Its grad is None: no backward() from a loss that is computed from it has run since it was made, or since zero_grad(). why(loss) tells whether a loss reaches it.",
-          *_no_grad(Tensor)]
+  if not hasattr(t, "_ctx"):
+    return ["Its grad is None, although backward() has passed through it: no gradient reached it, or it was set to None since."]
+  return ["Its grad is None: no backward() from a loss that is computed from it has run since it was made, or since zero_grad().",
+          "why(loss) tells whether a loss reaches it.", *_no_grad(Tensor)]
 
 def _no_grad(cls: Any) -> List[str]:
   return ["Tensor.no_grad is on: what is computed now has no graph for backward."] if cls.no_grad else []
@@ -197,13 +211,13 @@ def _reached(t: Any, loss: Any) -> List[str]:
     if not loss.requires_grad: return ["The loss itself requires no gradient."]
     return ["The loss is computed from it: loss.backward() gives it a grad."] if t.requires_grad else []
   if not hasattr(loss, "_ctx"):
-    return ["backward() has run through this loss and freed its graph; " + ("it gave" if t.grad is not None else "the tensor has no grad, so it was not part of it.")
-            + (" the grad there is, or another loss did." if t.grad is not None else "")]
+    there = "the grad there is came from it, or from another loss" if t.grad is not None else "the tensor has no grad, so it was no part of that"
+    return [f"backward() has run through this loss and freed its graph; {there}."]
   own = _engine.node(t.lazydata)["id"]
   for at in seen.values():
     if getattr(at, "_ctx", None) is None and any(n.id == own for n in _graph(at)):
       where = _source(_engine.node(at.lazydata)["origin"])
       return ["The loss depends on its value, but the way back is cut" + (f" at {where}" if where else f" at a tensor of shape {at.shape}")
               + ": by detach(), by Tensor.no_grad, or by an operation without a gradient (a comparison, a cast to integers, an index)."]
-  return ["The loss is not computed from it" + (": it has no graph (requires_grad is " + str(loss.requires_grad) + ")" if getattr(loss, "_ctx", None) is None else "")
-          + ", as far as its graph is known. Was another tensor of that value used, or a copy (numpy(), Tensor(t.numpy()), assign)?"]
+  if loss._ctx is None: return [f"The loss has no graph: its requires_grad is {loss.requires_grad}.", *_no_grad(type(loss))]
+  return ["The loss is not computed from it, as far as its graph is known. Was another tensor used, or a copy of the values (numpy(), assign)?"]

@@ -19,15 +19,17 @@ def events_of(description: dict, left: int) -> List[dict]:
   asked = [line_text(n["origin"]) for n in description["nodes"] if n["target"]]
   events: List[dict] = [
     dict(name=description["what"], begin=description["asked"], end=description["told"], row=thread, cat="realize",
-         args={"kernels": len(kernels), "targets": description["targets"], "line": next(filter(None, reversed(asked)), ""), "ms in kernels": total * 1e3}),
-    dict(name="plan", begin=description["asked"], end=description["planned"], row=thread, cat="engine", args={"operations": len(description["nodes"])}),
+         args={"kernels": len(kernels), "targets": description["targets"], "line": next(filter(None, reversed(asked)), ""),
+               "ms in kernels": total * 1e3}),
+    dict(name="plan", begin=description["asked"], end=description["planned"], row=thread, cat="engine",
+         args={"operations": len(description["nodes"])}),
     dict(name="note", begin=description["planned"], end=description["begun"], row=thread, cat="recording", args={})]
   for i, k in enumerate(kernels):
     seconds, nbytes = max(k["seconds"], 1e-9), k["read"] + k["written"]
     lines = sorted({text for n in description["nodes"] if n["kernel"] == i and (text := line_text(n["origin"]))})
     events.append(dict(name=f"{k['kind']} {model.shape_text(k['shape'])}", begin=k["start"], end=k["start"] + k["seconds"], row=thread, cat="kernel",
-                       args={"kernel": i, "what": k["text"], "MB": nbytes / 1e6, "GB/s": nbytes / seconds / 1e9, "GFLOP/s": k["flops"] / seconds / 1e9,
-                             "lines": lines, **({} if k["chain"] is None else {"chain": k["chain"]})}))
+                       args={"kernel": i, "what": k["text"], "MB": nbytes / 1e6, "GB/s": nbytes / seconds / 1e9,
+                             "GFLOP/s": k["flops"] / seconds / 1e9, "lines": lines, **({} if k["chain"] is None else {"chain": k["chain"]})}))
     events.append(dict(name="memory", begin=k["start"], counter=k["memory"]))
   if kernels: events.append(dict(name="memory", begin=description["done"], counter=left))
   for worker, start, stop, tasks in description["spans"]:
@@ -44,12 +46,14 @@ def _at(kernels: List[dict], moment: float) -> str:
 def trace_json(recording: Recording) -> str:
   """The trace as text."""
   origin = min((e["begin"] for e in recording.events), default=0.)
-  pid, rows = os.getpid(), {}  # type: int, Dict[tuple, int]
+  rows: Dict[tuple, int] = {}
+  pid = os.getpid()
   def row(key: tuple) -> int:
     if key[:2] not in rows: rows[key[:2]] = WORKERS + key[1] if key[0] == "worker" else 1 + sum(k[0] == "thread" for k in rows)
     return rows[key[:2]]
   def microseconds(t: float) -> float: return round((t - origin) * 1e6, 3)
-  names, events = {}, []  # type: Dict[int, str], List[Dict[str, Any]]
+  names: Dict[int, str] = {}
+  events: List[Dict[str, Any]] = []
   for e in recording.events:
     at = {"name": e["name"], "ts": max(0., microseconds(e["begin"])), "pid": pid}
     if "counter" in e: events.append({**at, "ph": "C", "tid": 0, "args": {"data, MB": e["counter"] / 1e6}})
@@ -58,9 +62,8 @@ def trace_json(recording: Recording) -> str:
       names[tid] = f"worker {e['row'][1]}" if e["row"][0] == "worker" else f"{e['row'][2]} (computing)"
       events.append({**at, "ph": "X", "dur": max(0., round((e["end"] - e["begin"]) * 1e6, 3)), "tid": tid, "cat": e["cat"], "args": e["args"]})
   events.sort(key=lambda e: (e["ts"], -e.get("dur", 0)))
-  meta: List[Dict[str, Any]] = [{"name": "process_name", "ph": "M", "pid": pid, "tid": 0, "ts": 0, "args": {"name": os.path.basename(sys.argv[0] or "python")}}]
-  for tid, name in sorted(names.items()):
-    meta.append({"name": "thread_name", "ph": "M", "pid": pid, "tid": tid, "ts": 0, "args": {"name": name}})
-    meta.append({"name": "thread_sort_index", "ph": "M", "pid": pid, "tid": tid, "ts": 0, "args": {"sort_index": tid}})
-  return json.dumps({"traceEvents": meta + events, "displayTimeUnit": "ms",
-                     "otherData": {"realizes": recording.realizes, "realizes left out": recording.dropped_events, "limits": model.limits()}})
+  labels: List[tuple] = [(0, "process_name", {"name": os.path.basename(sys.argv[0] or "python")})]
+  for tid, name in sorted(names.items()): labels += [(tid, "thread_name", {"name": name}), (tid, "thread_sort_index", {"sort_index": tid})]
+  meta = [{"name": name, "ph": "M", "pid": pid, "tid": tid, "ts": 0, "args": args} for tid, name, args in labels]
+  other = {"realizes": recording.realizes, "realizes left out": recording.dropped_events, "limits": model.limits()}
+  return json.dumps({"traceEvents": meta + events, "displayTimeUnit": "ms", "otherData": other}, allow_nan=False)

@@ -17,6 +17,13 @@ def size_text(n: float) -> str:
     n /= 1000
   return f"{n:.3g} GB"
 
+def flops_text(n: float) -> str:
+  """Operations in the unit that suits them."""
+  for unit in ("FLOP", "kFLOP", "MFLOP"):
+    if n < 999.5: return f"{n:.3g} {unit}"
+    n /= 1000
+  return f"{n:.3g} GFLOP"
+
 def time_text(seconds: float) -> str:
   """Seconds in the unit that suits them."""
   for unit, scale in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
@@ -80,12 +87,13 @@ def reason(description: dict, kernel: int) -> str:
   kernels, this = description["kernels"], description["kernels"][kernel]
   stored = [n for n in description["nodes"] if n["kernel"] == kernel and n["stored"]]
   readers = [i for i, k in enumerate(kernels) if i != kernel and set(k["reads"]) & set(this["writes"])]
-  if not readers: return "its result is what was asked for" + (": nothing else reads it" if any(n["target"] for n in stored) else "")
+  if not readers: return "its result is what was asked for" if any(n["target"] for n in stored) else "no other kernel reads it"
   names = f"kernel {readers[0]}" if len(readers) == 1 else f"kernels {', '.join(map(str, readers[:-1]))} and {readers[-1]}"
   first = kernels[readers[0]]
   also = " (and was asked for)" if any(n["target"] for n in stored) else ""
   if this["kind"] in ("SCAN", "SCATTER"):
-    return f"a {'running sum' if this['kind'] == 'SCAN' else 'scattered addition'} needs a loop of its own; {names} read{'s' * (len(readers) == 1)} it{also}"
+    what = "running sum" if this["kind"] == "SCAN" else "scattered addition"
+    return f"a {what} needs a loop of its own; {names} read{'s' * (len(readers) == 1)} it{also}"
   if any(n["required"] for n in stored) and first["kind"] == "CONTRACT":
     return f"{names} read{'s' * (len(readers) == 1)} it as a factor of a product, which packs it from memory many times{also}"
   if any(n["required"] for n in stored): return f"{names} look{'s' * (len(readers) == 1)} for it at computed positions or reads its bytes{also}"

@@ -1,6 +1,6 @@
 """A recording, or what is still to be computed, as one HTML file that needs nothing else: the data as JSON in page.html, which draws them."""
 from __future__ import annotations
-import html, json, os, platform, sys, time
+import html, json, os, platform, re, sys, time
 from typing import Any, Dict, List, Optional
 from teenygrad import _engine
 from teenygrad.viz import model
@@ -22,7 +22,8 @@ class Picture:
     description = describe(*tensors)
     recording = Recording()
     recording.schedules.append(Schedule(description))
-    return cls(recording, title=f"{len(tensors)} tensors, still to be computed" if len(tensors) > 1 else "A tensor, still to be computed", pending=True)
+    what = "A tensor" if len(tensors) == 1 else f"{len(tensors)} tensors"
+    return cls(recording, title=f"{what}, still to be computed", pending=True)
 
   def data(self) -> dict:
     """All that the page shows."""
@@ -32,7 +33,8 @@ class Picture:
     with open(os.path.join(os.path.dirname(__file__), "page.html"), encoding="utf-8") as f: template = f.read()
     data = self.data()
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return template.replace("{{title}}", html.escape(data["title"])).replace("{{data}}", text)
+    filled = {"title": html.escape(data["title"]), "data": text}
+    return re.sub(r"\{\{(title|data)\}\}", lambda match: filled[match[1]], template)
   def save(self, path: str) -> None:
     """Writes the page; the data alone for a name that ends in .json. OSError, and what was there before stays, if that fails."""
     write_file(path, json.dumps(self.data(), allow_nan=False) if str(path).endswith(".json") else self.html())
@@ -57,7 +59,9 @@ def _operation(op: dict, lines: "_Lines") -> dict:
 
 class _Lines:
   """The lines that a page shows, numbered anew from 1."""
-  def __init__(self) -> None: self.found, self.data = {}, []  # type: Dict[int, int], List[dict]
+  def __init__(self) -> None:
+    self.found: Dict[int, int] = {}
+    self.data: List[dict] = []
   def use(self, number: int) -> int:
     line = LINES[number] if 0 < number < len(LINES) else None
     if line is None: return 0
@@ -89,8 +93,8 @@ def _schedule(number: int, schedule: Schedule, lines: _Lines, limit: Dict[str, f
     node = nodes.get(i, {"dtype": "", "shape": (), "origin": 0})
     slots.append({"dt": node["dtype"], "sh": list(node["shape"]), "ln": lines.use(node["origin"]), "bytes": slot["bytes"], "w": slot["writer"],
                   "local": slot["local"], "keep": slot["keep"]})
-  return {"number": number, "what": d["what"], "targets": d["targets"], "count": schedule.count, "seconds": schedule.total, "planning": schedule.planning,
-          "whole": whole, "nodes": len(d["nodes"]), "slots": slots, "chains": [{"first": c["first"], "count": c["count"], "text": c["text"]} for c in d["chains"]],
+  return {"number": number, "what": d["what"], "targets": d["targets"], "count": schedule.count, "seconds": schedule.total,
+          "planning": schedule.planning, "whole": whole, "nodes": len(d["nodes"]), "slots": slots, "chains": d["chains"],
           "asked": lines.use(max((n["origin"] for n in d["nodes"] if n["target"]), default=0)),
           "kernels": [_kernel(schedule, i, lines, limit, whole) for i in range(len(d["kernels"]))]}
 
@@ -108,5 +112,6 @@ def page_data(recording: Recording, title: Optional[str] = None, pending: bool =
           "distinct": len(recording.schedules) + recording.dropped[0],
           "left": {"schedules": len(left) + recording.dropped[0], "realizes": sum(s.count for s in left) + recording.dropped[1],
                    "seconds": sum(s.total for s in left) + recording.dropped[2]},
-          "moments": [[round(m.start - begin, 6), round(m.stop - begin, 6), m.seconds, m.bytes, m.left, numbers.get(id(m.schedule), 0)] for m in moments],
+          "moments": [[round(m.start - begin, 6), round(m.stop - begin, 6), m.seconds, m.bytes, m.left, numbers.get(id(m.schedule), 0)]
+                      for m in moments],
           "lines": lines.data}

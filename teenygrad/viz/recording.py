@@ -4,7 +4,6 @@ import atexit, contextlib, linecache, os, sys, tempfile, threading, weakref
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from teenygrad import _engine
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 MOST_SCHEDULES = 200   # distinct ones kept whole while recording; of the others the count and the time
 MOST_MOMENTS = 4096    # of the time line, then neighbours are joined
 MOST_EVENTS = 300_000  # of a trace, about 200 MB
@@ -49,15 +48,17 @@ def _note_line(code: Any, number: int, call: str, of: int) -> int:
 
 def _origin(buffer: Any) -> int:
   """The number of the line that asks for an operation right now: the engine calls this for each."""
-  frame, call, of = sys._getframe(1), "", 0
+  frame, call, of = sys._getframe().f_back, "", 0
   while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
     call = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
     if frame.f_code.co_name == "backward" and "order" in frame.f_code.co_varnames: of = _line_of(frame.f_locals.get("t"))
-    frame = frame.f_back  # type: ignore[assignment]
+    frame = frame.f_back
   number = _note_line(frame.f_code, frame.f_lineno, call, of) if frame is not None else 0
   for recording in _active:
     if recording.kept is not None: recording.keep(buffer, number)
   return number
+
+PACKAGE = os.path.dirname(os.path.dirname(_origin.__code__.co_filename)) + os.sep  # as code of it names its files
 
 def _line_of(tensor: Any) -> int:
   """The line that a tensor's value comes from; that of its own value if it is a gradient itself."""
@@ -218,9 +219,9 @@ def paused() -> Iterator[None]:
     _engine.set_tracer(before[1])
 
 def _forget() -> None:
-  """A child process has its own work; its parent writes the files."""
-  global _active
-  _active = ()
+  """A child process has its own work; its parent writes the files. Another thread may have held the lock."""
+  global _active, _lock
+  _active, _lock = (), threading.RLock()
   _engine.set_recorder(None)
   _engine.set_tracer(None)
 

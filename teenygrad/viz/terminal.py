@@ -12,7 +12,7 @@ def schedule_text(*tensors: Any) -> str:
   kernels = d["kernels"]
   total = sum(model.estimate(k, limit) for k in kernels)
   out = [f"{len(kernels)} kernel{'s' * (len(kernels) != 1)}, {model.size_text(sum(k['read'] + k['written'] for k in kernels))}, "
-         f"{sum(k['flops'] for k in kernels) / 1e6:.3g} MFLOP: at least {model.time_text(total)} by this machine's limits"]
+         f"{model.flops_text(sum(k['flops'] for k in kernels))}: at least {model.time_text(total)} by this machine's limits"]
   for chain in d["chains"]: out.append(f"kernels {chain['first']} to {chain['first'] + chain['count'] - 1}: a {chain['text']}")
   for i in range(len(kernels)): out += ["", *_kernel_lines(d, i, limit)]
   return "\n".join(out)
@@ -21,7 +21,7 @@ def heading(d: dict, i: int, limit: dict) -> str:
   """A line about a kernel."""
   k = d["kernels"][i]
   domain = model.shape_text(k["shape"]) + (f" {'along' if k['kind'] == 'SCAN' else 'over'} {model.shape_text(k['reduced'])}" if k["reduced"] else "")
-  return (f"{k['kind']} {domain} {model.short_dtype(k['dtype'])}: {model.size_text(k['read'] + k['written'])}, {k['flops'] / 1e6:.3g} MFLOP, "
+  return (f"{k['kind']} {domain} {model.short_dtype(k['dtype'])}: {model.size_text(k['read'] + k['written'])}, {model.flops_text(k['flops'])}, "
           f"at least {model.time_text(model.estimate(k, limit))}, bound by {model.bound(k, limit)}")
 
 def _kernel_lines(d: dict, i: int, limit: dict) -> List[str]:
@@ -34,8 +34,8 @@ def _kernel_lines(d: dict, i: int, limit: dict) -> List[str]:
     names[op["node"]] = f"%{n}"
     args = []
     for a in op["args"]:
-      name = f"{a['at']:.6g}" if a["kind"] == "const" and not isinstance(a["at"], bool) else names.get(a["at"], "?") if a["kind"] == "op" else buffer(a["at"])
-      args.append(name + (f" {a['seen']}" if a["seen"] and a["kind"] != "const" else ""))
+      if a["kind"] == "const": args.append(f"{a['at']:.6g}")
+      else: args.append((names[a["at"]] if a["kind"] == "op" else buffer(a["at"])) + (f" {a['seen']}" if a["seen"] else ""))
     over = f" over axis {', '.join(map(str, op['axes']))}" if op["axes"] and op["op"] in ("SUM", "MAX") else ""
     line = LINES[op["origin"]] if op["origin"] < len(LINES) else None
     rows.append((f"%{n} {op['op']}{over}", f"{model.shape_text(op['shape'])} {model.short_dtype(op['dtype'])}", ", ".join(args),
