@@ -71,6 +71,12 @@ class Interop(Exporter):
     def text(i, j) -> str: return "…" if i is None or j is None else f"{rows[i, j]:.4g}" if rows.dtype.kind == "f" else str(rows[i, j])
     lines = ("".join(f"<td>{text(i, j)}</td>" for j in corner(rows.shape[1])) for i in corner(rows.shape[0]))
     return f"{head}<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+  def why(self: Any, loss: Any = None, values: bool = False) -> str:
+    """A text: whether self is computed or what would compute it, where the first NaN or infinity among its values comes from, and why its grad is
+    None; with a loss, whether and how far backward gets from it to self. values: looks for NaN also in what is still to be computed, computing it.
+    The program's lines are known of what is made within viz.record() or with GRAPH; viz.record(keep=True) keeps all that a value is made from."""
+    from teenygrad import viz
+    return viz.why(self, loss, values)
   def __format__(self: Any, spec: str) -> str:
     """str() without a format; with one, that of the only element."""
     return format(self.item(), spec) if spec else str(self)

@@ -12,6 +12,10 @@ static tg_status overflow_error(const tg_view *shape, tg_dtype dtype) {
                  tg_dtypes[dtype].attribute);
 }
 
+static uint32_t stamp; /* of new nodes */
+
+void tg_node_set_stamp(uint32_t origin) { stamp = origin; }
+
 /* Takes over the reference on `shape` in every case. */
 static tg_status new_node(tg_node_kind kind, tg_dtype dtype, tg_view *shape, tg_node **out) {
   tg_node *n = tg_calloc(1, sizeof *n);
@@ -24,6 +28,7 @@ static tg_status new_node(tg_node_kind kind, tg_dtype dtype, tg_view *shape, tg_
   n->dtype = (uint8_t)dtype;
   n->shape = shape;
   n->mark = -1;
+  n->origin = stamp;
   *out = n;
   return TG_OK;
 }
@@ -390,6 +395,13 @@ tg_status tg_node_positions(const tg_node *n, tg_view **base, int64_t *step) {
   int axis = __builtin_ctz(n->axes);
   *step = n->shape->stride[axis];
   return start_of_axis(n->shape, axis, n->src[1].view, base);
+}
+
+/* One call makes a few nodes at most: the recursion is as shallow. */
+void tg_node_set_origin(tg_node *n, uint32_t origin) {
+  if (n->origin != TG_ORIGIN_NEW) return;
+  n->origin = origin;
+  for (int i = 0; i < n->nsrc; i++) tg_node_set_origin(n->src[i].node, origin);
 }
 
 /* ---- life ---- */

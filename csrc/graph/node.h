@@ -54,7 +54,8 @@ struct tg_node {
   uint8_t dtype;
   uint8_t nsrc;
   uint32_t axes;
-  tg_view *shape; /* contiguous: the node's own shape */
+  uint32_t origin; /* who asked for it, a number of the recorder's (tg_node_set_stamp); 0: not known */
+  tg_view *shape;  /* contiguous: the node's own shape */
   tg_scalar value;
   int64_t extent;
   tg_buffer *buffer;      /* NULL until realized */
@@ -114,6 +115,12 @@ typedef struct tg_pending {
   int64_t nodes; /* in the list */
   int64_t bytes; /* of values that nothing but pending nodes keeps */
 } tg_pending;
+
+/* New nodes have the origin 0, or if so asked for TG_ORIGIN_NEW, until the recorder gives them theirs. */
+#define TG_ORIGIN_NEW UINT32_MAX
+void tg_node_set_stamp(uint32_t origin);
+/* Gives a new node, and the new ones it is made of, this origin. */
+void tg_node_set_origin(tg_node *n, uint32_t origin);
 
 const tg_pending *tg_node_pending(void);
 

@@ -22,6 +22,7 @@ typedef struct engine_state {
   PyObject *dtype[TG_DTYPE_COUNT]; /* DType objects, registered by helpers.py */
   PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
   int debug;                       /* the level of DEBUG output */
+  PyObject *recorder, *tracer;     /* who is told of operations and of realizes, or NULL (record.c) */
 } engine_state;
 
 extern engine_state engine;
@@ -81,9 +82,14 @@ void pending_after_fork(void);
  * 0, or -1 with the exception of a signal's handler; no other failure counts. */
 int engine_relieve(void);
 
+/* ---- record.c ---- */
+
+/* Asks the recorder for the origin of what a LazyBuffer sees, whose nodes are new. 0, or -1 with its exception. */
+int record_origin(lazybuffer *b);
+
 /* ---- functions of the module, by file ---- */
 
-extern PyMethodDef realize_methods[], switch_methods[], pending_methods[];
+extern PyMethodDef realize_methods[], switch_methods[], pending_methods[], record_methods[];
 
 /* ---- lazybuffer.c ---- */
 

@@ -35,6 +35,7 @@ PyObject *lazybuffer_new(tg_node *node, tg_view *view) {
 static PyObject *wrap_edge(tg_status status, tg_edge e) {
   if (status) return engine_raise(status);
   PyObject *made = wrap(e.node, e.view);
+  if (made && e.node->origin == TG_ORIGIN_NEW && record_origin((lazybuffer *)made)) Py_CLEAR(made);
   if (made && engine_relieve()) Py_CLEAR(made);
   return made;
 }
@@ -166,7 +167,7 @@ static PyObject *constant(tg_dtype dtype, PyObject *value, int ndim, const int64
     tg_node_unref(node);
     return engine_raise(status);
   }
-  return wrap(node, view);
+  return wrap_edge(TG_OK, (tg_edge){node, view});
 }
 
 static PyObject *lazybuffer_loadop(PyObject *unused, PyObject *args, PyObject *kwargs) {

@@ -150,8 +150,8 @@ static int exec_module(PyObject *module) {
   if (convert_init() || add_enums(module) || add_dtype_table(module) || lazybuffer_init_type(module) ||
       exchange_init(module))
     return -1;
-  PyMethodDef *const functions[] = {realize_methods, switch_methods, pending_methods};
-  for (int i = 0; i < 3; i++)
+  PyMethodDef *const functions[] = {realize_methods, switch_methods, pending_methods, record_methods};
+  for (int i = 0; i < 4; i++)
     if (PyModule_AddFunctions(module, functions[i])) return -1;
   return realize_init(module);
 }

@@ -126,6 +126,11 @@ static void append_view(char *text, size_t cap, const tg_view *v, names by, int 
   }
 }
 
+void tg_view_print(const tg_view *v, char *text, size_t cap) {
+  text[0] = '\0';
+  append_view(text, cap, v, (names){v->ndim, 'i', 0}, 0);
+}
+
 static void append_access(char *text, size_t cap, const tg_access *a, names by) {
   append(text, cap, " %s b%d", tg_dtypes[a->dtype].attribute, a->slot);
   append_view(text, cap, a->view, by, 0);
