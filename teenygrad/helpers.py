@@ -54,7 +54,9 @@ class dtypes:
   @staticmethod
   def from_np(x) -> DType:
     """The dtype of what np.dtype(x) understands, in any byte order. KeyError where there is none, such as for complex."""
-    return NUMPY_DICT[np.dtype(x).str[1:]]
+    if (name := np.dtype(x).str[1:]) not in NUMPY_DICT:
+      raise KeyError(f"NumPy's {np.dtype(x)} has no dtype here: bools, integers of 8 to 64 bits, float16, float32 and float64 have")
+    return NUMPY_DICT[name]
 
 DTYPES_DICT = {k: getattr(dtypes, k) for k in ("bool float16 half float32 float float64 double int8 int16 int32 int64 "
                                                "uint8 uint16 uint32 uint64 bfloat16").split()}

@@ -384,10 +384,18 @@ static PyObject *lazybuffer_dot(lazybuffer *self, PyObject *const *args, Py_ssiz
   tg_view *view = NULL;
   tg_edge sum = {NULL, NULL};
   tg_status status = TG_OK;
+  int64_t shape[TG_MAX_DIMS];
+  int ndim;
   for (int i = 0; i < 2 && !status; i++) {
     int swapped = nargs > i + 1 ? PyObject_IsTrue(args[i + 1]) : 0;
     if (swapped < 0) goto done;
     status = matrix(&of[i], i, swapped, &factor[i].view);
+  }
+  if (!status && broadcast(factor, 2, &ndim, shape)) {
+    char text[2][256] = {"", ""};
+    for (int i = 0; i < 2; i++) tg_format_shape(text[i], sizeof text[i], of[i].view->ndim, of[i].view->shape);
+    status = tg_fail(TG_ERR_VALUE, "the shapes %s and %s of a matrix product can't be broadcast together", text[0],
+                     text[1]);
   }
   if (!status && !(product = (lazybuffer *)elementwise(TG_OP_MUL, factor))) goto done;
   if (!status) {
