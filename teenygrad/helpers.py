@@ -25,7 +25,7 @@ def getenv(key: str, default: Any = 0) -> Any:
   """The environment's `key` in the type of the default (bool: whether it is not empty), read once. ValueError if it is no such value."""
   return type(default)(os.getenv(key, default))
 
-DEBUG, IMAGE, ImageDType, PtrDType = getenv("DEBUG"), 0, None, None
+DEBUG, IMAGE, ImageDType, PtrDType = _engine.DEBUG, 0, None, None
 
 @dataclass(frozen=True, order=True)
 class DType:

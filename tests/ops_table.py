@@ -346,7 +346,8 @@ OPS = [
   movement("pad2d", Tensor.pad2d, s(A(2, 3, 4), (1, 2)), s(A(2, 3, 4), (1, 2, 0, 3)), s(A(2, 3, 4), [-1, 2, 0, -2]), s(A(2, 3, 4), (-1, -1, -1, -1)),
     s(A(2, 3), (1, 0, 2, 0)), s(TIES, (-1, 1, 2, 0), 1.5), s(TIES, (1, 1), -math.inf), ref=lambda x, p, v=0: F.pad(x, p, value=v), errors=[
       bad(ValueError, r"\(-2, -2\) crops more of \(2, 3\)", A(2, 3), (-2, -2)), bad(ValueError, r"3 numbers \(1, 1, 1\)", A(2, 3), (1, 1, 1)),
-      bad(ValueError, r"6 numbers .*\(2, 3\)", A(2, 3), (1,) * 6), bad(TypeError, r"not 1\.5", A(2, 3), (1.5, 1)), bad(TypeError, "two numbers", A(2), 1)]),
+      bad(ValueError, r"6 numbers .*\(2, 3\)", A(2, 3), (1,) * 6), bad(TypeError, r"not 1\.5", A(2, 3), (1.5, 1)),
+    bad(TypeError, "two numbers", A(2), 1)]),
   movement("slice", Tensor.slice, s(A(3, 4), ((-1, 2), (1, 6))), s(A(3, 4), (None, (1, 3))), s(TIES, ((-1, 2), (1, 6)), 1.5), ref=sliced,
     errors=[bad(ValueError, r"\(\(0, 5\), \(4, 2\)\) of \(2, 3\) ends before", A(2, 3), ((0, 5), (4, 2)))]),
   movement("squeeze", lambda x, *a: x.squeeze(*a), s(A(1, 3, 1, 1)), s(A(1, 3, 1, 1), 0), s(A(1, 3, 1), -1), s(A(1, 3), 1), s(A()), s(A(), 0),
@@ -421,7 +422,8 @@ OPS = [
     s(A(4), A(4)), s(A(3, 4), A(4)), s(A(4), A(4, 5)), s(A(3, 4), A(4, 5)), s(A(2, 3, 4), A(4, 5)), s(A(2, 3, 4), A(2, 4, 5)), s(A(4), A(2, 4, 5)),
     s(A(2, 1, 3, 4), A(5, 4, 2)), s(A(0, 4), A(4, 3)), s(A(3, 0), A(0, 2)), s(A(40, 50), A(50, 30)), s(A(1, 200), A(200, 1)),
     s(A(65, 3), A(3, 70))], [bad(AssertionError, r"\(4,\) and \(1, 2\)", A(4), A(1, 2)), bad(AssertionError, r"\(\) and \(3, 3\)", A(), A(3, 3)),
-    bad(AssertionError, r"\(2, 3\) and \(4, 3\)", A(2, 3), A(4, 3)), bad(ValueError, r"\(2, 2, 3\) and \(3, 3, 4\).* can't be broadcast", A(2, 2, 3), A(3, 3, 4))],
+    bad(AssertionError, r"\(2, 3\) and \(4, 3\)", A(2, 3), A(4, 3)),
+    bad(ValueError, r"\(2, 2, 3\) and \(3, 3, 4\).* can't be broadcast", A(2, 2, 3), A(3, 3, 4))],
     products(), NUMBERS, own, promotes=True, ulps=64),  # sums of 200
   Op("matmul, reversed", lambda x, w: x.matmul(w, True), lambda x, w: w @ x, [s(A(4, 5), A(3, 4))]),
   Op("x @= y", lambda x, y: operator.imatmul(x + 0, y), lambda x, y: x @ y, [s(A(3, 3), A(3, 3))]),
@@ -434,7 +436,8 @@ OPS = [
     s(A(2, 3, 9), (2,)), s(A(2, 4, 5, 6), (2, 3, 2), (1, 2, 2)), s(A(4, 4), 2, 2)], [
     bad(AssertionError, r"\(2, 2\).*over \(5,\)", A(5)), bad(AssertionError, r"stride \(1,\).*\(5, 5\)", A(5, 5), (2, 2), (1,)),
     bad(ValueError, r"stride .*\(5, 5\) .*1, not 0", A(5, 5), 2, 0), bad(ValueError, r"\(2, 0\) of size 0.*\(5, 5\)", A(5, 5), (2, 0), 1),
-    bad(TypeError, r"stride .*\(5, 5\) must be an int, not 1\.5", A(5, 5), 2, 1.5), bad(ValueError, r"\(2, 6\) .*larger than \(5, 5\)", A(5, 5), (2, 6)),
+    bad(TypeError, r"stride .*\(5, 5\) must be an int, not 1\.5", A(5, 5), 2, 1.5),
+    bad(ValueError, r"\(2, 6\) .*larger than \(5, 5\)", A(5, 5), (2, 6)),
     bad(ValueError, r"dilation .*not -1", A(5, 5), 2, 1, -1), bad(TypeError, "window .*not nan", A(5, 5), math.nan)], pools())
     for name, fxn in {"max_pool2d": torch.amax, "avg_pool2d": torch.mean}.items()],
   Op("conv2d", Tensor.conv2d, conv, [
@@ -448,12 +451,14 @@ OPS = [
     bad(AssertionError, r"\(1, 2, 5, 5\) .* \(4, 3, 3, 3\) in 1", SMALL, A(4, 3, 3, 3)), bad(AssertionError, r"\(4, 2, 3\)", SMALL, A(4, 2, 3)),
     bad(ValueError, "3 .* in 2 groups", SMALL, A(3, 1, 3, 3), groups=2), bad(ValueError, r"\(6, 6\) .* \(1, 2, 5, 5\)", SMALL, A(3, 2, 6, 6)),
     bad(AssertionError, r"\(1, 1, 1\) is no padding of 2", SMALL, A(3, 2, 3, 3), padding=(1, 1, 1)),
-    bad(AssertionError, r"\(2,\) for 3", SMALL, A(3, 2, 3, 3), A(2)), bad(ValueError, r"stride .*\(1, 2, 5, 5\) and \(3, 2, 3, 3\) .*not 0", SMALL, A(3, 2, 3, 3), stride=0),
+    bad(AssertionError, r"\(2,\) for 3", SMALL, A(3, 2, 3, 3), A(2)),
+    bad(ValueError, r"stride .*\(1, 2, 5, 5\) and \(3, 2, 3, 3\) .*not 0", SMALL, A(3, 2, 3, 3), stride=0),
     bad(AssertionError, r"stride \(1, 1, 1\) .*\(1, 2, 5, 5\)", SMALL, A(3, 2, 3, 3), stride=(1, 1, 1)),
     bad(TypeError, "padding .*'same'", SMALL, A(3, 2, 3, 3), padding="same"), bad(TypeError, r"stride .*not 1\.5", SMALL, A(3, 2, 3, 3), stride=1.5),
     bad(ValueError, r"\(-3, -3, -3, -3\) crops more of \(1, 2, 5, 5\)", SMALL, A(3, 2, 3, 3), padding=-3),
     bad(ValueError, "groups must be at least 1, not -1", SMALL, A(3, 2, 3, 3), groups=-1), bad(TypeError, "weight must be a Tensor", SMALL, 3),
-    bad(AssertionError, r"\(3,\) doesn't fit .*\(N, groups cin, \*in\)", A(3), A(3, 2, 3, 3)), bad(AssertionError, "doesn't fit", A(2, 3), A(2, 3))], convs(), ulps=256),  # gradients are sums of 1152
+    bad(AssertionError, r"\(3,\) doesn't fit .*\(N, groups cin, \*in\)", A(3), A(3, 2, 3, 3)),
+    bad(AssertionError, "doesn't fit", A(2, 3), A(2, 3))], convs(), ulps=256),  # gradients are sums of 1152
   Op("conv_transpose2d", Tensor.conv_transpose2d, conv_transpose, [
     s(IMAGE, A(3, 4, 3, 2)), s(IMAGE, A(3, 4, 3, 3), A(4), stride=2, output_padding=1), s(A(2, 4, 5, 5), A(4, 3, 2, 2), A(6), groups=2, padding=1),
     s(IMAGE, A(3, 2, 3, 3), stride=(2, 3), dilation=(2, 1), padding=(1, 2), output_padding=(1, 2)), s(A(2, 3, 9), A(3, 2, 3), stride=2),
@@ -461,8 +466,10 @@ OPS = [
     bad(AssertionError, r"\(1, 2, 5, 5\) .* \(3, 2, 3, 3\) in 1", SMALL, A(3, 2, 3, 3)),
     bad(AssertionError, "in 3 g", SMALL, A(2, 1, 3, 3), groups=3), bad(AssertionError, r"\(3,\) for 2", SMALL, A(2, 2, 3, 3), A(3)),
     bad(ValueError, r"\(1, 2, 5, 5\) .*\(2, 2, 3, 3\).*sizes \[-1, 3\]", SMALL, A(2, 2, 3, 3), padding=(4, 2)),
-    bad(ValueError, r"sizes \[0, 0\]", A(1, 2, 2, 2), A(2, 2, 1, 1), padding=1), bad(ValueError, "output_padding .*not -1", SMALL, A(2, 2, 3, 3), output_padding=-1),
-    bad(AssertionError, r"padding \(1, 2, 3, 4\)", SMALL, A(2, 2, 3, 3), padding=(1, 2, 3, 4)), bad(ValueError, "stride .*not 0", SMALL, A(2, 2, 3, 3), stride=0)],
+    bad(ValueError, r"sizes \[0, 0\]", A(1, 2, 2, 2), A(2, 2, 1, 1), padding=1),
+    bad(ValueError, "output_padding .*not -1", SMALL, A(2, 2, 3, 3), output_padding=-1),
+    bad(AssertionError, r"padding \(1, 2, 3, 4\)", SMALL, A(2, 2, 3, 3), padding=(1, 2, 3, 4)),
+    bad(ValueError, "stride .*not 0", SMALL, A(2, 2, 3, 3), stride=0)],
     convs(True), ulps=256),  # as conv2d's gradients
 
   # networks and losses
