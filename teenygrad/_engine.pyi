@@ -13,6 +13,7 @@ class TernaryOps(Enum): MULACC = 1; WHERE = 2
 class MovementOps(Enum): RESHAPE = 1; PERMUTE = 2; EXPAND = 3; PAD = 4; SHRINK = 5; STRIDE = 6
 class LoadOps(Enum): EMPTY = 1; RAND = 2; CONST = 3; FROM = 4; CONTIGUOUS = 5; CUSTOM = 6
 
+DEBUG: int  # the variable at the import
 DTYPE_TABLE: List[Tuple[str, int, int, str]]  # attribute, priority, itemsize, name
 
 class ScheduleItem:

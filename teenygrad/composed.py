@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any, List, Optional, Sequence, Tuple, Union
 import numpy as np
-from teenygrad import contraction, functions, mlops, tensor
+from teenygrad import arguments, contraction, functions, mlops, tensor
 from teenygrad.helpers import dtypes, prod
 from teenygrad.ops import MathOps
 
@@ -92,7 +92,7 @@ class Composed:
     return ~(self.detach() == 0).any(axis, keepdim)
   def var(self: Any, axis=None, keepdim: bool = False, correction: float = 1) -> Any:
     """sum((self - mean)^2) / (N - correction) over the N elements; NaN or inf where N <= correction. A float: integers give default_type."""
-    x, n = self._wide(), max(0.0, prod(self.shape[a] for a in self._axes(axis)) - correction)
+    x, n = self._wide(), max(0.0, prod(self.shape[a] for a in self._axes(axis)) - arguments.number(correction, "correction"))
     return ((x - x.mean(axis, True)).square().sum(axis, keepdim) / n).cast(self._float().dtype)
   def var_mean(self: Any, axis=None, keepdim: bool = False, correction: float = 1) -> Tuple[Any, Any]:
     """var and mean."""

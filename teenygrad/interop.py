@@ -4,7 +4,7 @@ from __future__ import annotations
 import html
 from typing import Any, Optional
 import numpy as np
-from teenygrad import tensor
+from teenygrad import arguments, tensor
 from teenygrad._engine import Exporter, LazyBuffer
 from teenygrad.helpers import dtypes
 
@@ -31,11 +31,11 @@ def of_other(x: Any) -> LazyBuffer:
     try: return of_array(np.asarray(memoryview(x)))
     except TypeError: pass
     if hasattr(x, "__array__") or hasattr(x, "__array_interface__"): return of_array(np.asarray(x))
-  raise RuntimeError(f"can't create a Tensor from {x!r} of {type(x)}")
+  raise RuntimeError(f"can't create a Tensor from {arguments.shown(x)}: it is made from a number, a list of numbers, an array, bytes or None")
 
 def is_operand(x: Any) -> bool:
   """Whether a Tensor can be compared with x: all else is simply not equal to it."""
-  return isinstance(x, (tensor.Tensor, int, float, list, np.ndarray, np.generic)) or hasattr(x, "__dlpack__")
+  return isinstance(x, (tensor.Tensor, int, float, list, tuple, np.ndarray, np.generic)) or hasattr(x, "__dlpack__")
 
 def _arrays(x: Any) -> Any:
   """x with arrays in the place of Tensors, in lists, tuples and dicts, too."""

@@ -365,13 +365,20 @@ OPS = [
     draw=shapes(low=1).flatmap(lambda shape: hnp.valid_tuple_axes(len(shape)).map(lambda axis: s(A(*shape), axis))),
     errors=[bad(IndexError, r"\[-2, 1\], but got 2", A(2, 3), 2), bad(ValueError, r"\(0, 0\) name one twice", A(2, 3), (0, 0))]),
   movement("shrink", Tensor.shrink, s(A(3, 4), ((1, 3), (0, 2))), s(A(3, 4), (None, (2, 2))), s(A(3), ((0, 3),)), s(A(), ()), draw=shrinks(),
-    ref=lambda x, arg: basic(x, tuple(slice(*(p or (None,))) for p in arg)), errors=[bad(ValueError, r"1 pairs .* \(4, 3\)", A(4, 3), (None,))]),
+    ref=lambda x, arg: basic(x, tuple(slice(*(p or (None,))) for p in arg)), errors=[
+      bad(ValueError, r"1 pairs .* \(4, 3\)", A(4, 3), (None,)), bad(ValueError, r"\(4, 3\) to \(\(0, 5\), None\)", A(4, 3), ((0, 5), None)),
+      bad(ValueError, "shrink", A(4), ((-1, 2),)), bad(ValueError, "shrink", A(4), ((2, 1),)), bad(TypeError, r"not 0\.5", A(4), ((0.5, 2),)),
+      bad(TypeError, r"pair .*\(4,\).* 5 of", A(4), (5,)), bad(TypeError, r"pair .*\(4,\).* 5 of", A(4), 5)]),
   movement("pad", Tensor.pad, s(A(3, 4), ((1, 0), (2, 3))), s(A(3), (None,)), s(A(0, 2), ((1, 1), None)), s(TIES, ((1, 0), (2, 3)), math.inf),
     s(TIES, ((1, 0), (2, 3)), -math.inf), s(TIES, (None, (0, 2)), math.nan), s(TIES, ((1, 0), None), 2.5), draw=pads(), ref=padded,
     errors=[bad(ValueError, r"\(4, 3\) by \(-1, 0\)", A(4, 3), ((-1, 0), None)), bad(ValueError, r"1 pairs .*\(4, 3\)", A(4, 3), ((1, 2),))]),
   movement("pad2d", Tensor.pad2d, s(A(2, 3, 4), (1, 2)), s(A(2, 3, 4), (1, 2, 0, 3)), s(A(2, 3, 4), [-1, 2, 0, -2]), s(A(2, 3, 4), (-1, -1, -1, -1)),
-    s(A(2, 3), (1, 0, 2, 0)), s(TIES, (-1, 1, 2, 0), 1.5), s(TIES, (1, 1), -math.inf), ref=lambda x, p, v=0: F.pad(x, p, value=v)),
-  movement("slice", Tensor.slice, s(A(3, 4), ((-1, 2), (1, 6))), s(A(3, 4), (None, (1, 3))), s(TIES, ((-1, 2), (1, 6)), 1.5), ref=sliced),
+    s(A(2, 3), (1, 0, 2, 0)), s(TIES, (-1, 1, 2, 0), 1.5), s(TIES, (1, 1), -math.inf), ref=lambda x, p, v=0: F.pad(x, p, value=v), errors=[
+      bad(ValueError, r"\(-2, -2\) crops more of \(2, 3\)", A(2, 3), (-2, -2)), bad(ValueError, r"3 numbers \(1, 1, 1\)", A(2, 3), (1, 1, 1)),
+      bad(ValueError, r"6 numbers .*\(2, 3\)", A(2, 3), (1,) * 6), bad(TypeError, r"not 1\.5", A(2, 3), (1.5, 1)),
+    bad(TypeError, "two numbers", A(2), 1)]),
+  movement("slice", Tensor.slice, s(A(3, 4), ((-1, 2), (1, 6))), s(A(3, 4), (None, (1, 3))), s(TIES, ((-1, 2), (1, 6)), 1.5), ref=sliced,
+    errors=[bad(ValueError, r"\(\(0, 5\), \(4, 2\)\) of \(2, 3\) ends before", A(2, 3), ((0, 5), (4, 2)))]),
   movement("squeeze", lambda x, *a: x.squeeze(*a), s(A(1, 3, 1, 1)), s(A(1, 3, 1, 1), 0), s(A(1, 3, 1), -1), s(A(1, 3), 1), s(A()), s(A(), 0),
     s(A(1, 0)), errors=[
       bad(IndexError, r"^Dimension out of range \(expected to be in range of \[-4, 3\], but got 50\)$", A(4, 3, 6, 6), 50),
@@ -444,7 +451,8 @@ OPS = [
     s(A(4), A(4)), s(A(3, 4), A(4)), s(A(4), A(4, 5)), s(A(3, 4), A(4, 5)), s(A(2, 3, 4), A(4, 5)), s(A(2, 3, 4), A(2, 4, 5)), s(A(4), A(2, 4, 5)),
     s(A(2, 1, 3, 4), A(5, 4, 2)), s(A(0, 4), A(4, 3)), s(A(3, 0), A(0, 2)), s(A(40, 50), A(50, 30)), s(A(1, 200), A(200, 1)),
     s(A(65, 3), A(3, 70))], [bad(AssertionError, r"\(4,\) and \(1, 2\)", A(4), A(1, 2)), bad(AssertionError, r"\(\) and \(3, 3\)", A(), A(3, 3)),
-    bad(AssertionError, r"\(2, 3\) and \(4, 3\)", A(2, 3), A(4, 3)), bad(ValueError, r"\(2, 2, .* can't be broadcast", A(2, 2, 3), A(3, 3, 4))],
+    bad(AssertionError, r"\(2, 3\) and \(4, 3\)", A(2, 3), A(4, 3)),
+    bad(ValueError, r"\(2, 2, 3\) and \(3, 3, 4\).* can't be broadcast", A(2, 2, 3), A(3, 3, 4))],
     products(), NUMBERS, own, promotes=True, ulps=64),  # sums of 200
   Op("matmul, reversed", lambda x, w: x.matmul(w, True), lambda x, w: w @ x, [s(A(4, 5), A(3, 4))]),
   Op("x @= y", lambda x, y: operator.imatmul(x + 0, y), lambda x, y: x @ y, [s(A(3, 3), A(3, 3))]),
@@ -454,9 +462,12 @@ OPS = [
   Op("_pool", Tensor._pool, windows, [s(A(2, 7), (3,)), s(A(2, 3, 7, 6), (3, 2), (2, 1), (2, 3)), s(A(2, 4), (5,)), s(A(9), (2,), 4)], draw=pools()),
   *[Op(name, ours(name), pooled(fxn), [
     s(IMAGE), s(IMAGE, 3), s(IMAGE, (3, 2)), s(IMAGE, (2, 3), 1), s(IMAGE, (2, 2), (3, 4)), s(IMAGE, (2, 2), 1, (2, 3)), s(IMAGE, (7, 6)),
-    s(A(2, 3, 9), (2,)), s(A(2, 4, 5, 6), (2, 3, 2), (1, 2, 2)), s(A(4, 4), 2, 2), s(A(2, 3, 2, 9), 3)], [
-    bad(AssertionError, r"\(2, 2\).*over \(5,\)", A(5)), bad(AssertionError, r"stride \(1,\).*over \(5, 5\)", A(5, 5), (2, 2), (1,)),
-    bad(ValueError, r"stride 0.*\(5, 5\)", A(5, 5), 2, 0), bad(ValueError, r"size 0.*\(5, 5\)", A(5, 5), (2, 0), 1)], pools())
+    s(A(2, 3, 9), (2,)), s(A(2, 4, 5, 6), (2, 3, 2), (1, 2, 2)), s(A(4, 4), 2, 2)], [
+    bad(AssertionError, r"\(2, 2\).*over \(5,\)", A(5)), bad(AssertionError, r"stride \(1,\).*\(5, 5\)", A(5, 5), (2, 2), (1,)),
+    bad(ValueError, r"stride .*\(5, 5\) .*1, not 0", A(5, 5), 2, 0), bad(ValueError, r"\(2, 0\) of size 0.*\(5, 5\)", A(5, 5), (2, 0), 1),
+    bad(TypeError, r"stride .*\(5, 5\) must be an int, not 1\.5", A(5, 5), 2, 1.5),
+    bad(ValueError, r"\(2, 6\) .*larger than \(5, 5\)", A(5, 5), (2, 6)),
+    bad(ValueError, r"dilation .*not -1", A(5, 5), 2, 1, -1), bad(TypeError, "window .*not nan", A(5, 5), math.nan)], pools())
     for name, fxn in {"max_pool2d": torch.amax, "avg_pool2d": torch.mean}.items()],
   Op("conv2d", Tensor.conv2d, conv, [
     s(IMAGE, A(4, 3, 3, 2)), s(IMAGE, A(4, 3, 3, 3), A(4), padding=1), s(IMAGE, A(6, 1, 3, 3), groups=3),
@@ -469,14 +480,25 @@ OPS = [
     bad(AssertionError, r"\(1, 2, 5, 5\) .* \(4, 3, 3, 3\) in 1", SMALL, A(4, 3, 3, 3)), bad(AssertionError, r"\(4, 2, 3\)", SMALL, A(4, 2, 3)),
     bad(ValueError, "3 .* in 2 groups", SMALL, A(3, 1, 3, 3), groups=2), bad(ValueError, r"\(6, 6\) .* \(1, 2, 5, 5\)", SMALL, A(3, 2, 6, 6)),
     bad(AssertionError, r"\(1, 1, 1\) is no padding of 2", SMALL, A(3, 2, 3, 3), padding=(1, 1, 1)),
-    bad(AssertionError, r"\(2,\) for 3", SMALL, A(3, 2, 3, 3), A(2)), bad(ValueError, "stride 0", SMALL, A(3, 2, 3, 3), stride=0),
-    bad(AssertionError, r"stride \(1, 1, 1\)", SMALL, A(3, 2, 3, 3), stride=(1, 1, 1))], convs(), ulps=256),  # gradients are sums of 1152
+    bad(AssertionError, r"\(2,\) for 3", SMALL, A(3, 2, 3, 3), A(2)),
+    bad(ValueError, r"stride .*\(1, 2, 5, 5\) and \(3, 2, 3, 3\) .*not 0", SMALL, A(3, 2, 3, 3), stride=0),
+    bad(AssertionError, r"stride \(1, 1, 1\) .*\(1, 2, 5, 5\)", SMALL, A(3, 2, 3, 3), stride=(1, 1, 1)),
+    bad(TypeError, "padding .*'same'", SMALL, A(3, 2, 3, 3), padding="same"), bad(TypeError, r"stride .*not 1\.5", SMALL, A(3, 2, 3, 3), stride=1.5),
+    bad(ValueError, r"\(-3, -3, -3, -3\) crops more of \(1, 2, 5, 5\)", SMALL, A(3, 2, 3, 3), padding=-3),
+    bad(ValueError, "groups must be at least 1, not -1", SMALL, A(3, 2, 3, 3), groups=-1), bad(TypeError, "weight must be a Tensor", SMALL, 3),
+    bad(AssertionError, r"\(3,\) doesn't fit .*\(N, groups cin, \*in\)", A(3), A(3, 2, 3, 3)),
+    bad(AssertionError, "doesn't fit", A(2, 3), A(2, 3))], convs(), ulps=256),  # gradients are sums of 1152
   Op("conv_transpose2d", Tensor.conv_transpose2d, conv_transpose, [
     s(IMAGE, A(3, 4, 3, 2)), s(IMAGE, A(3, 4, 3, 3), A(4), stride=2, output_padding=1), s(A(2, 4, 5, 5), A(4, 3, 2, 2), A(6), groups=2, padding=1),
     s(IMAGE, A(3, 2, 3, 3), stride=(2, 3), dilation=(2, 1), padding=(1, 2), output_padding=(1, 2)), s(A(2, 3, 9), A(3, 2, 3), stride=2),
     s(A(1, 2, 3, 4, 3), A(2, 3, 2, 2, 2), A(3), stride=(1, 2, 1)), s(A(2, 3, 1, 1), A(3, 1, 4, 4))], [
     bad(AssertionError, r"\(1, 2, 5, 5\) .* \(3, 2, 3, 3\) in 1", SMALL, A(3, 2, 3, 3)),
-    bad(AssertionError, "in 3 g", SMALL, A(2, 1, 3, 3), groups=3), bad(AssertionError, r"\(3,\) for 2", SMALL, A(2, 2, 3, 3), A(3))],
+    bad(AssertionError, "in 3 g", SMALL, A(2, 1, 3, 3), groups=3), bad(AssertionError, r"\(3,\) for 2", SMALL, A(2, 2, 3, 3), A(3)),
+    bad(ValueError, r"\(1, 2, 5, 5\) .*\(2, 2, 3, 3\).*sizes \[-1, 3\]", SMALL, A(2, 2, 3, 3), padding=(4, 2)),
+    bad(ValueError, r"sizes \[0, 0\]", A(1, 2, 2, 2), A(2, 2, 1, 1), padding=1),
+    bad(ValueError, "output_padding .*not -1", SMALL, A(2, 2, 3, 3), output_padding=-1),
+    bad(AssertionError, r"padding \(1, 2, 3, 4\)", SMALL, A(2, 2, 3, 3), padding=(1, 2, 3, 4)),
+    bad(ValueError, "stride .*not 0", SMALL, A(2, 2, 3, 3), stride=0)],
     convs(True), ulps=256),  # as conv2d's gradients
 
   # networks and losses
@@ -489,8 +511,10 @@ OPS = [
   Op("dropout outside training", Tensor.dropout, lambda x, p=0.5: x, [s(A(3, 4)), s(A(3, 4), 0.1)], dtypes=ALL, result=own),
   Op("scaled_dot_product_attention", Tensor.scaled_dot_product_attention, F.scaled_dot_product_attention, [
     s(QUERY, KEY, VALUE), s(QUERY, KEY, VALUE, A(2, 3, 5, 6)), s(QUERY, KEY, VALUE, A(5, 6)), s(QUERY, KEY, VALUE, np.tril(np.ones((5, 6), bool))),
-    s(A(2, 5, 4), A(2, 5, 4), A(2, 5, 4), is_causal=True), s(A(5, 4), A(6, 4), A(6, 3))],
-    [bad(AssertionError, r"\(2, 4\) and \(5, 3\)", A(2, 4), A(3, 5), A(3, 5))]),
+    s(QUERY, KEY, VALUE, np.arange(30).reshape(5, 6) % 17 > 9), s(A(2, 5, 4), A(2, 5, 4), A(2, 5, 4), is_causal=True), s(A(5, 4), A(6, 4), A(6, 3))],
+    [bad(AssertionError, r"queries \(2, 4\), keys \(3, 5\) and values \(3, 5\)", A(2, 4), A(3, 5), A(3, 5)),
+     bad(AssertionError, r"queries \(4,\)", A(4), A(3, 4), A(3, 4)), bad(TypeError, "mask must be a Tensor", A(2, 4), A(2, 4), A(2, 4), "a"),
+     bad(ValueError, "mask and is_causal", A(2, 4), A(2, 4), A(2, 4), A(2, 2), is_causal=True)]),
   Op("binary_crossentropy", Tensor.binary_crossentropy, F.binary_cross_entropy, [s(A(3, 4), A(3, 4)), s(A(5), A(5))], domain=(0.1, 0.9)),
   Op("binary_crossentropy_logits", Tensor.binary_crossentropy_logits, F.binary_cross_entropy_with_logits, [
     s(A(3, 4), A(3, 4)), s(A(5), A(5)), s(HUGE, np.array([0., 1., 0., 1., 0., 1.]))], avoid=(0,)),
@@ -617,7 +641,7 @@ OPS = [
   Op("arange", Tensor.arange, torch.arange, [s(10), s(5, 10, 3), s(10, 5, -3), s(11, 5, -3), s(100), s(0), s(3, 4)], [
     bad(ZeroDivisionError, "zero", 1, 2, 0), bad(OverflowError, "299 .*unsigned char", 300, dtype=dtypes.uint8)], dtypes=NUMBERS, grad=False),
   Op("arange of fractions", Tensor.arange, torch.arange, [s(0, 1, 0.1), s(0.5, 4), s(2, -1, -0.25), s(1e6, 1e6 + 5)], dtypes=FLOATS[:2], grad=False),
-  Op("eye", Tensor.eye, torch.eye, [s(4), s(1), s(0)], [bad(ValueError, "of -1 rows", -1)], dtypes=ALL, grad=False),
+  Op("eye", Tensor.eye, torch.eye, [s(4), s(1), s(0)], [bad(ValueError, "not -1", -1), bad(TypeError, "rows .*1.5", 1.5)], dtypes=ALL, grad=False),
   *[Op(name, ours(name), torchs(name), [s(A(2, 3), *c), s(A(), *c), s(A(0, 2), *c)], dtypes=ALL, result=own, grad=False)
     for name, c in {"full_like": (1,), "zeros_like": (), "ones_like": ()}.items()],
   drawn("rand", Tensor.rand, (0.5, 12**-0.5, 0.25), 0, 1), drawn("uniform", lambda n: Tensor.uniform(n, low=-1, high=3), (1, 2 * 3**-0.5, 1), -1, 3),

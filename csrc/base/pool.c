@@ -20,7 +20,6 @@
 #endif
 #include "base/pool.h"
 
-#include <errno.h>
 #include <pthread.h>
 #ifdef __linux__
 #include <sched.h>
@@ -309,18 +308,8 @@ static void forget_workers(void) {
   pthread_cond_init(&pool.gate_empty, NULL);
 }
 
-/* TEENYGRAD_THREADS; 0 if it is unset, not a number or out of range. */
-static int wished_size(void) {
-  const char *text = getenv("TEENYGRAD_THREADS");
-  if (!text || !*text) return 0;
-  char *end;
-  errno = 0;
-  long size = strtol(text, &end, 10);
-  return errno || *end || size < 1 || size > TG_MAX_THREADS ? 0 : (int)size;
-}
-
-tg_status tg_pool_init(void) {
-  apply_size(wished_size());
+tg_status tg_pool_init(int size) {
+  apply_size(size);
   if (pthread_atfork(NULL, NULL, forget_workers) != 0) return tg_fail(TG_ERR_MEMORY, "no memory for the fork handlers");
   return TG_OK;
 }

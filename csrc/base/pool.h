@@ -37,7 +37,7 @@ int64_t tg_pool_watch(tg_span *spans, int64_t cap);
 int tg_pool_size(void);               /* number of workers, the caller included; >= 1 */
 tg_status tg_pool_set_size(int size); /* stops the present workers; VALUE outside 1..TG_MAX_THREADS */
 
-/* To be called once at load: registers the fork handlers. */
-tg_status tg_pool_init(void);
+/* To be called once at load: sets the size, 0 for as many as tg_cpu_count says, and registers the fork handlers. */
+tg_status tg_pool_init(int size);
 
 #endif

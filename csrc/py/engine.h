@@ -75,7 +75,10 @@ void interrupt_after_fork(void);
 
 /* ---- pending.c ---- */
 
-void pending_init(void); /* reads TEENYGRAD_PENDING */
+/* By default. A training step of a large network has some thousands of nodes. These take about 32 MiB, and the schedule
+ * that computes them three times as much while it runs. */
+#define PENDING_NODES 32768
+void pending_init(int64_t nodes); /* 0: no limit */
 void pending_after_fork(void);
 
 /* To be called when an operation has been built: computes what is pending if that is too much. Gives up the GIL then.
