@@ -6,7 +6,8 @@ from teenygrad.helpers import DType
 
 class UnaryOps(Enum): NOOP = 1; EXP2 = 2; LOG2 = 3; CAST = 4; SIN = 5; SQRT = 6; RECIP = 7; NEG = 8
 class MathOps(Enum):
-  COS = 1; EXP = 2; LOG = 3; EXPM1 = 4; LOG1P = 5; TANH = 6; FLOORDIV = 7; AND = 8; OR = 9; XOR = 10; SHL = 11; SHR = 12; PROD = 13
+  COS = 1; EXP = 2; LOG = 3; EXPM1 = 4; LOG1P = 5; TANH = 6; SIGMOID = 7; POW = 8; FLOORDIV = 9; AND = 10; OR = 11; XOR = 12
+  SHL = 13; SHR = 14; PROD = 15
 class BinaryOps(Enum): ADD = 1; SUB = 2; MUL = 3; DIV = 4; MAX = 5; MOD = 6; CMPLT = 7
 class ReduceOps(Enum): SUM = 1; MAX = 2
 class TernaryOps(Enum): MULACC = 1; WHERE = 2

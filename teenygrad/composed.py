@@ -93,7 +93,7 @@ class Composed:
   def var(self: Any, axis=None, keepdim: bool = False, correction: float = 1) -> Any:
     """sum((self - mean)^2) / (N - correction) over the N elements; NaN or inf where N <= correction. A float: integers give default_type."""
     x, n = self._wide(), max(0.0, prod(self.shape[a] for a in self._axes(axis)) - arguments.number(correction, "correction"))
-    return ((x - x.mean(axis, True)).square().sum(axis, keepdim) / n).cast(self._float().dtype)
+    return (x._centred(axis).square().sum(axis, keepdim) / n).cast(self._float().dtype)
   def var_mean(self: Any, axis=None, keepdim: bool = False, correction: float = 1) -> Tuple[Any, Any]:
     """var and mean."""
     return self.var(axis, keepdim, correction), self.mean(axis, keepdim)

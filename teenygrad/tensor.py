@@ -476,6 +476,10 @@ class Tensor(Interop, Composed):
     """The mean; 0 of none. A float: integers give default_type."""
     total = (self._wide() if self.dtype.priority >= 9 else self if self.dtype.itemsize < 8 else self.cast(dtypes.float64)).sum(axis, keepdim)
     return (total._wide() / (prod(self.shape[a] for a in self._axes(axis)) or 1)).cast(self._float().dtype)
+  def _centred(self, axis) -> Tensor:
+    """self less its mean, and less what rounding left of that: 0 for equal elements."""
+    x = self - self.mean(axis, True)
+    return x - x.detach().mean(axis, True)
   def std(self, axis=None, keepdim: bool = False, correction: int = 1) -> Tensor:
     """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction. Without gradient at 0."""
     return ((v := self._wide().var(axis, keepdim, correction)) == 0).where(0, v).sqrt().cast(self._float().dtype)
@@ -598,7 +602,7 @@ class Tensor(Interop, Composed):
     """Without the fraction; the gradient is 0, as those of floor, ceil and sign."""
     return mlops.Trunc.apply(self) if self.dtype.priority >= 9 else self.contiguous()
   def floor(self) -> Tensor: "The next integer below."; return (t := self.trunc()) - (self < t).cast(t.dtype)
-  def ceil(self) -> Tensor: "The next integer above."; return (t := self.trunc()) + (t < self).cast(t.dtype)
+  def ceil(self) -> Tensor: "The next integer above."; return ((t := self.trunc()) < self).where(t + 1, t)
   def abs(self) -> Tensor:
     """The absolute value; the gradient at 0 is 0."""
     return self.contiguous() if self.dtype == dtypes.bool or dtypes.is_unsigned(self.dtype) else mlops.Abs.apply(self)
@@ -625,15 +629,15 @@ class Tensor(Interop, Composed):
   def celu(self, alpha: Number = 1.0) -> Tensor:
     """self above 0, alpha (exp(self / alpha) - 1) below."""
     return (self > 0).where(self, alpha * mlops.Expm1.apply((self > 0).where(0, self) / float(alpha)))
-  def swish(self) -> Tensor: "self sigmoid(self)."; return self * self.sigmoid()
+  def swish(self) -> Tensor: "self sigmoid(self)."; return ((x := self._wide()) * x.sigmoid()).cast(self._float().dtype)
   silu = swish
   def quick_gelu(self) -> Tensor: "self sigmoid(1.702 self)."; return self * (self * 1.702).sigmoid()
   def gelu(self) -> Tensor:
     """0.5 self (1 + tanh(u)) with u = sqrt(2/pi) (self + 0.044715 self^3) (Hendrycks and Gimpel, 2016), as self sigmoid(2 u)."""
-    return ((x := self._wide()) * (math.sqrt(8 / math.pi) * x * (1 + 0.044715 * x * x)).sigmoid()).cast(self._float().dtype)
+    return mlops.Gelu.apply(self._wide()).cast(self._float().dtype)
   def tanh(self) -> Tensor: "The hyperbolic tangent."; return mlops.Tanh.apply(self._float())
-  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return (mlops.Expm1.apply(x := self._float()) - mlops.Expm1.apply(-x)) / 2.0
-  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return (self.exp() + self._float().neg().exp()) / 2.0
+  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return mlops.Sinh.apply(self._wide()).cast(self._float().dtype)
+  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return mlops.Cosh.apply(self._wide()).cast(self._float().dtype)
   def atanh(self) -> Tensor: "log((1 + self) / (1 - self)) / 2."; return (mlops.Log1p.apply(x := self._float()) - mlops.Log1p.apply(-x)) / 2.0
   def asinh(self) -> Tensor: "The inverse of sinh."; return mlops.Asinh.apply(self._wide()).cast(self._float().dtype)
   def acosh(self) -> Tensor:
@@ -642,7 +646,7 @@ class Tensor(Interop, Composed):
   def softplus(self, beta: Number = 1) -> Tensor:
     """log(1 + exp(beta self)) / beta."""
     return mlops.Softplus.apply(self._float(), beta=float(arguments.number(beta, "beta")))
-  def mish(self) -> Tensor: "self tanh(softplus(self))."; return self * self.softplus().tanh()
+  def mish(self) -> Tensor: "self tanh(softplus(self))."; return ((x := self._wide()) * x.softplus().tanh()).cast(self._float().dtype)
   def softsign(self) -> Tensor: "self / (1 + abs(self))."; return self / (1 + self.abs())
   def where(self, x: Any, y: Any) -> Tensor:
     """x where self is not zero, else y; Tensors or numbers, all broadcast. Numbers have the other's dtype, or two of them self's (default_type
@@ -750,8 +754,7 @@ class Tensor(Interop, Composed):
     return self
   def layernorm(self, axis=-1, eps: Number = 1e-5) -> Tensor:
     """(self - mean) / sqrt(variance + eps) over the axes (Ba et al., 2016), without weights."""
-    x = self._wide()
-    x = x - x.mean(axis, True)
+    x = self._wide()._centred(axis)
     return (x * (x.square().mean(axis, True) + eps).rsqrt()).cast(self._float().dtype)
   def batchnorm(self, weight: Optional[Tensor], bias: Optional[Tensor], mean: Tensor, invstd: Tensor) -> Tensor:
     """(self - mean) weight invstd + bias, each of shape (C,) along axis 1 (or a shape that broadcasts); invstd is 1 / sqrt(variance + eps)."""
