@@ -29,7 +29,7 @@ def equal(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
   """x == y as bool."""
   if x.dtype is y.dtype and 0 < x.dtype.priority < 9: return (differ := (x - y).cast(dtypes.bool)).e(BinaryOps.CMPLT, differ.const(1))
   return less(x, y).e(BinaryOps.MAX, less(y, x)).e(BinaryOps.CMPLT, known(x.e(BinaryOps.MAX, y)))
-def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer."; return x.e(BinaryOps.MAX, -x)
+def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer; of 0.0, -0.0 or 0.0."; return x.e(BinaryOps.MAX, -x)
 def share(x: LazyBuffer, y: LazyBuffer, g: LazyBuffer) -> LazyBuffer:
   """x's part of g, the gradient of max(x, y): nothing, all, or half of it for a tie."""
   return select(less(x, y), g.const(0), select(less(y, x), g, g * 0.5))
@@ -85,8 +85,8 @@ class Neg(Function):
   def backward(self, g: LazyBuffer) -> LazyBuffer: return -g
 
 class Abs(Function):
-  """The absolute value; the gradient is 0 at 0."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return absolute(x)
+  """The absolute value, 0.0 of -0.0; the gradient is 0 at 0."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return absolute(x) + 0
   def backward(self, g: LazyBuffer) -> LazyBuffer: return select(less(self.x, zero := self.x.const(0)), -g, select(less(zero, self.x), g, g.const(0)))
 
 class Relu(Function):

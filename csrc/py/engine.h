@@ -22,6 +22,7 @@ typedef struct engine_state {
   PyObject *dtype[TG_DTYPE_COUNT]; /* DType objects, registered by helpers.py */
   PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
   int debug;                       /* the level of DEBUG output */
+  bool fusion;                     /* may kernels compute several operations? */
 } engine_state;
 
 extern engine_state engine;

@@ -121,6 +121,7 @@ static void after_fork_in_child(void) {
 static int start_engine(void) {
   const char *ignored = NULL, *debug = getenv("DEBUG");
   engine.debug = debug ? atoi(debug) : 0;
+  engine.fusion = true;
   tgk_init(tg_cpu_choose(&ignored));
   if (ignored && PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "TEENYGRAD_ISA=%s is not available here, using %s", ignored,
                                   tg_isa_name[tgk_isa()]))

@@ -135,7 +135,7 @@ static tg_status build(tg_node **targets, int *n, tg_schedule **s) {
   *n = keep_unrealized(targets, *n);
   if (!*n) return TG_OK;
   watch(interrupt_ask_for_sigint);
-  tg_status status = tg_schedule_build(targets, *n, s);
+  tg_status status = tg_schedule_build(targets, *n, engine.fusion, s);
   watch(NULL);
   return status;
 }

@@ -102,8 +102,8 @@ static void find_kept(tg_builder *b, tg_schedule *s) {
   for (int i = 0; i < s->nalias; i++) s->slots[s->aliases[i].slot].keep = true;
 }
 
-tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **out) {
-  tg_builder b = {0};
+tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, tg_schedule **out) {
+  tg_builder b = {.fused = fused};
   tg_status status;
   tg_schedule *s = tg_calloc(1, sizeof *s);
   if (!s) return tg_fail_memory(sizeof *s);
@@ -111,7 +111,7 @@ tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **
       (status = lower_all(&b, s)))
     goto done;
   find_kept(&b, s);
-  status = tg_find_chains(s);
+  if (fused) status = tg_find_chains(s);
 done:
   tg_builder_clear(&b);
   if (status) tg_schedule_free(s);
