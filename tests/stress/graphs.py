@@ -8,11 +8,11 @@ seed determines it, as well as the number of threads and how many operations may
 among its numbers, and then no gradients.
 
 A graph that fails is made smaller as long as it still fails, and printed as a program that runs in this folder."""
-import argparse, collections, gc, math, random, sys, time, warnings
+# ruff: noqa: E501  (tables)
+import argparse, collections, gc, math, random, sys, time
 
 import numpy as np
-import torch
-from program import BACKWARD, CHECK, COMPUTE, EPS, LARGEST, NAMES, Reference, Setting, Step, difference, most, new_leaf, printed, shrink
+from program import BACKWARD, CHECK, COMPUTE, EPS, LARGEST, NAMES, Reference, Setting, Step, difference, most, new_leaf, prepare, printed, shrink
 
 from teenygrad import _engine
 
@@ -367,9 +367,7 @@ def main():
   parser.add_argument("--isa", help="only this instruction set; else each one that there is")
   parser.add_argument("--threads", type=int, help="only so many threads; else 1 to 3")
   args = parser.parse_args()
-  warnings.simplefilter("ignore")
-  np.seterr(all="ignore")
-  torch.set_num_threads(1)
+  prepare()
   isas = []
   for isa in [args.isa] if args.isa else ("base", "avx2", "avx512"):
     try: _engine.set_isa(isa)
