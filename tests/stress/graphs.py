@@ -195,7 +195,7 @@ def reduction(g):
   ours, theirs, exact, sums = g.one([("sum", "x.sum", True, True), ("sum", "x.sum", True, True), ("max", "x.amax", True, False),
                                      ("min", "x.amin", True, False), ("mean", "mean", False, True)])
   out = g.add((x,), f"x.{ours}(p, q)", "mean(x.double(), p, q)" if ours == "mean" else f"{theirs}(p, q)", axis, keep, exact=exact, sums=sums)
-  if out and keep and g.kinds[x] != "bool" and g.random.random() < 0.7: g.add((x, out), g.one(["x-y", "x*y", "x+y*x"]), exact=True)
+  if out and keep and g.kinds[x] != "bool" and g.random.random() < 0.7: g.add((x, out), text := g.one(["x-y", "x*y", "x+y*x"]), exact=len(text) == 3)
 def along(g):
   if not (x := g.pick(1, floats=True)): return
   axis, name = g.axis(x), g.one(["softmax", "log_softmax", "cumsum", "std", "layernorm", "argmax", "argmin", "normalised", "logits", "batchnorm"])
@@ -300,7 +300,7 @@ def product(g):
   if kind < 0.2 and len(shape) > 1 and math.prod(shape) * shape[-2] <= 20 * g.limit: g.add((x,), "(x @ x.transpose(-1, -2))*0.125", exact=True, sums=True)
   elif kind < 0.35 and not g.odd and len(shape) > 1 and math.prod(shape) * shape[-2] <= 20 * g.limit: attention(g, x)
   elif y and kind < 0.5:
-    if b := g.leaf(g.shapes[y][-1:]): g.add((x, y, b), "x.linear(y, z)", "x @ y + z", exact=True, sums=True)
+    if b := g.leaf(g.shapes[y][-1:]): g.add((x, y, b), "x.linear(y, z)", "x @ y + z", sums=True)
   elif y and kind < 0.6: g.add((x, y), "x.dot(y)", "x @ y", exact=True, sums=True)
   elif y and kind < 0.7: g.add((x, y), "x.matmul(y)", "x @ y", exact=True, sums=True)
   elif y: g.add((x, y), "x @ y", exact=True, sums=True)
@@ -312,7 +312,7 @@ def attention(g, x):
   else: g.add((y,), f"x.{call}(x, x, is_causal=p)", f"F.{call}(x, x, x, is_causal=p)", g.random.random() < 0.5, sums=True)
 def attention_of_many(g):
   """Scores that a chain of kernels passes on without storing them."""
-  if x := g.leaf((g.random.randint(16, 24), g.random.randint(220, 260), g.random.randint(1, 3)), "float32"): attention(g, x)
+  if x := g.leaf((g.random.randint(20, 24), g.random.randint(235, 260), g.random.randint(2, 4)), "float32"): attention(g, x)
 
 def convolution(g):
   if not (x := g.pick(3, floats=True)) or len(g.shapes[x]) > 5 or not g.shapes[x][1]: return
@@ -331,7 +331,7 @@ def convolution(g):
   if math.prod(g.shapes[x]) * o * math.prod(kernel) > 20 * g.limit: return
   w, b = g.leaf((*channels, *kernel), g.one(["float32", g.kinds[x]])), bias and g.leaf((groups * o,), "float32")
   if not w: return
-  if b: g.add((x, w, b), f"x.{name}(y, z, **p)", f"{theirs}(x, y, z, **p)", common, exact=True, sums=True)
+  if b: g.add((x, w, b), f"x.{name}(y, z, **p)", f"{theirs}(x, y, z, **p)", common, sums=True)
   else: g.add((x, w), f"x.{name}(y, **p)", f"{theirs}(x, y, **p)", common, exact=True, sums=True)
 def pool(g):
   if not (x := g.pick(1)): return
