@@ -1,6 +1,6 @@
 """Watching a program: where each operation comes from, and what each realize ran."""
 from __future__ import annotations
-import atexit, contextlib, linecache, os, sys, tempfile, threading, weakref
+import atexit, contextlib, linecache, os, sys, tempfile, threading
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from teenygrad import _engine
 
@@ -112,7 +112,6 @@ class Recording:
     self.realizes, self.seconds, self.dropped_events = 0, 0., 0
     self.dropped = [0, 0, 0.]     # distinct schedules left out, their realizes, their seconds
     self._by_key: Dict[tuple, Schedule] = {}
-    if keep: _keeping.add(self)
 
   def __enter__(self) -> Recording: start(self); return self
   def __exit__(self, exc_type, exc_value, traceback) -> None:
@@ -185,10 +184,11 @@ def _told(description: dict) -> None:
 
 def start(recording: Recording) -> None:
   """The engine's operations and realizes are noted from now on. RuntimeError if they are already."""
-  global _active
+  global _active, _last_keeping
   with _lock:
     if recording in _active: raise RuntimeError("this recording has been started already")
     _active += (recording,)
+    if recording.kept is not None: _last_keeping = recording
     _engine.set_recorder(_origin)
     _engine.set_tracer(_told)
 
@@ -201,13 +201,11 @@ def stop(recording: Recording) -> None:
       _engine.set_recorder(None)
       _engine.set_tracer(None)
 
-_keeping: "weakref.WeakSet[Recording]" = weakref.WeakSet()
+_last_keeping: Optional[Recording] = None
 
 def kept_nodes() -> Dict[int, dict]:
-  """What all recordings that there are keep, by the ids of the nodes."""
-  found: Dict[int, dict] = {}
-  for recording in list(_keeping): found.update(recording.kept or {})
-  return found
+  """What the last recording that keeps values has kept, by the ids of the nodes."""
+  return _last_keeping.kept or {} if _last_keeping else {}
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
