@@ -1,10 +1,11 @@
 """Watching a program: where each operation comes from, and what each realize ran."""
 from __future__ import annotations
-import atexit, contextlib, linecache, os, sys, tempfile, threading
+import atexit, contextlib, linecache, os, statistics, sys, tempfile, threading
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from teenygrad import _engine
 
 MOST_SCHEDULES = 200   # distinct ones kept whole while recording; of the others the count and the time
+MOST_SAMPLES = 256     # of a schedule's times, for the median
 MOST_MOMENTS = 4096    # of the time line, then neighbours are joined
 MOST_EVENTS = 300_000  # of a trace, about 200 MB
 
@@ -74,11 +75,19 @@ class Schedule:
     self.description, self.count, self.planning = description, 0, 0.
     self.seconds = [0.] * len(description["kernels"])  # in all
     self.best = [float("inf")] * len(description["kernels"])
+    self._samples: List[tuple] = []  # the times of every _step-th realize
+    self._step = 1
 
   @property
   def total(self) -> float: "Seconds in kernels."; return sum(self.seconds)
 
+  def typical(self, kernel: int) -> float:
+    """The median of a kernel's times: one that had to wait for another program's does not count."""
+    return statistics.median(sample[kernel] for sample in self._samples)
+
   def add(self, description: dict) -> None:
+    if self.count % self._step == 0: self._samples.append(tuple(kernel["seconds"] for kernel in description["kernels"]))
+    if len(self._samples) > MOST_SAMPLES: self._samples, self._step = self._samples[::2], 2 * self._step
     self.count += 1
     self.planning += description["planned"] - description["asked"]
     for i, kernel in enumerate(description["kernels"]):
