@@ -439,6 +439,7 @@ def pool(g):
   r, n = g.random, min(len(g.shapes[x]), g.one([1, 2, 2, 2, 3]))
   kernel, stride, dilation = (tuple(r.choice(items) for _ in range(n)) for items in ([1, 2, 2, 3], [1, 2, 2, 3], [1, 1, 1, 2]))
   kind, theirs = g.one([("max_pool2d", "pooled(torch.amax)"), ("avg_pool2d", "pooled(torch.mean)"), ("_pool", "windows")])
+  if any(d * (k - 1) >= s for d, k, s in zip(dilation, kernel, g.shapes[x][-n:])): kind, theirs = "_pool", "windows"  # which may be empty
   arguments = f"{kernel}, {g.one([kernel, stride]) if kind == '_pool' else g.one([None, stride])}, {dilation}"
   g.add((x,), f"{{0}}.{kind}({arguments})", f"{theirs}({{0}}, {arguments})", exact=kind != "avg_pool2d")
 
