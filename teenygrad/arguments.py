@@ -160,7 +160,7 @@ def _array(data: Union[list, tuple], dtype: DType) -> np.ndarray:
   while isinstance(first, (list, tuple)) and first and depth < 64: first, depth = first[0], depth + 1  # a list may hold itself
   if isinstance(first, tensor.Tensor): raise ValueError("a list of Tensors is no data; use Tensor.stack")
   with np.errstate(over="ignore"):
-    try: array = np.array(data, dtype=dtype.np or np.float32)
+    try: array: np.ndarray = np.array(data, dtype=dtype.np or np.float32)
     except (ValueError, OverflowError) as e:
       kind = OverflowError if isinstance(e, OverflowError) else ValueError
       raise kind(f"a {type(data).__name__} that is no data of {dtype}: {e}") from None

@@ -445,7 +445,7 @@ static bool same_domain(const group *g, int ndim, const int64_t *shape) {
 }
 
 /* A group over a domain of `whole`'s dims that reads item `src` at the points at which `view`, of whole's shape, sees
- * it: *found, or -1. The reader placed last is looked at first: of many readers the groups of the earlier ones are full. */
+ * it: *found, or -1. The reader placed last is looked at first: of many readers the earlier ones' groups are full. */
 static tg_status group_reading(const tg_builder *b, const item *src, tg_view *view, const tg_view *whole,
                                int64_t *found) {
   *found = -1;
