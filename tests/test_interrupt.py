@@ -31,7 +31,7 @@ def works():
 """
 
 def run(code, threads=2):
-  done = subprocess.run([sys.executable, "-c", HEAD + f"_engine.set_threads({threads})\n" + textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
+  done = subprocess.run([sys.executable, "-c", HEAD + f"_engine.set_threads({threads})\n" + textwrap.dedent(code)], capture_output=True, text=True, timeout=600)
   assert done.returncode == 0, done.stderr
 
 # What takes a second and more; inputs are computed where they are read, or soon.
@@ -151,6 +151,7 @@ def test_handlers_that_raise_nothing():
     assert interrupted(x.realize, delay=.1) is None and "int" in seen and x.numpy()[0] == 300_001
   """)
 
+@pytest.mark.threads
 def test_a_handler_that_computes():
   """Its own values and those that are being computed; switches it may not touch."""
   run("""
@@ -203,6 +204,7 @@ def test_a_handler_that_forks():
     assert ok and os.waitpid(child, 0)[1] == 0
   """)
 
+@pytest.mark.threads
 def test_ctrl_c_while_another_thread_computes():
   """The main thread waits for it, and need not."""
   run("""
@@ -219,6 +221,7 @@ def test_ctrl_c_while_another_thread_computes():
     os._exit(0)
   """)
 
+@pytest.mark.threads
 def test_signals_while_other_threads_compute():
   """A Ctrl-C is the main thread's; computations of others go on and are right."""
   run("""

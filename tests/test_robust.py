@@ -108,6 +108,7 @@ def in_child(work):
 
 def works(): return large_sum() == 980_000 and check_graphs() is None
 
+@pytest.mark.threads
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_fork():
   threads = _engine.info()["threads"]
@@ -132,11 +133,13 @@ def test_fork():
     assert large_sum() == 980_000
   finally: _engine.set_threads(threads)
 
+@pytest.mark.threads
 def test_spawn():
   with multiprocessing.get_context("spawn").Pool(2) as pool: assert pool.map(spawned, range(3)) == [10.0, 12.0, 14.0]
 
 def spawned(i): return float(value(total(add(ones(5), ones(5).const(1 + i*.4))))[0])
 
+@pytest.mark.threads
 def test_threads():
   """Each thread has graphs of its own, all of them realize parts of shared ones."""
   shared = ones(300, 300)
