@@ -20,8 +20,9 @@ def interrupted(work, number=signal.SIGINT, delay=0.15):
     time.sleep(delay)
     os.kill(os.getpid(), number)
   thread = threading.Thread(target=send)
-  thread.start()
-  try: work()
+  try:
+    thread.start()  # which may last until the signal, on a busy machine
+    work()
   except BaseException as e: return type(e)
   finally: thread.join()
 
@@ -230,7 +231,7 @@ def test_signals_while_other_threads_compute():
       while not stop:
         x = Tensor.ones(300, 300) + 1
         if (x @ x).sum().item() != 300 * 300 * 300 * 4: errors.append("wrong")
-    others = [threading.Thread(target=busy) for _ in range(2)]
+    others = [threading.Thread(target=busy, daemon=True) for _ in range(2)]
     for t in others: t.start()
     for i in range(20):
       kind = interrupted(lambda: Tensor.rand(1 << 40).sum().realize(), delay=.03)

@@ -208,6 +208,13 @@ def test_every_allocation_may_fail_for_several_outputs():
   assert n > 20
   np.testing.assert_array_equal(want[1], 2 * a - 2 * a.max(1, keepdims=True))
 
+def test_python_out_of_memory():
+  """Each allocation of Python within the engine's calls fails; what crashes then ends a process of its own."""
+  pytest.importorskip("_testcapi")
+  script = os.path.join(os.path.dirname(__file__), "stress", "nomemory.py")
+  done = subprocess.run([sys.executable, script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+  assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
 # ---- memory ----
 
 def peak(work):

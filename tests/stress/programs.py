@@ -23,6 +23,13 @@ T, LABELS = Tensor(A), Tensor(np.array([0, 3, 1], np.int32))
 def rows(): return X.e(BinaryOps.SUB, X.r(ReduceOps.MAX, (3, 1)).expand((3, 4)))
 def product(): return X.reshape((3, 1, 4)).expand((3, 3, 4)).e(BinaryOps.MUL, Y.reshape((1, 3, 4)).expand((3, 3, 4))).r(ReduceOps.SUM, (3, 3, 1))
 
+def printed():
+  with contextlib.redirect_stdout(io.StringIO()) as out:
+    before = _engine.set_debug(4)
+    try: _engine.realize([rows(), product(), X.gather(INDEX, 0)])
+    finally: _engine.set_debug(before)
+  return out.getvalue()
+
 # What the extension itself does.
 ENGINE = {
   "new": lambda: LazyBuffer(A), "new_from_list": lambda: LazyBuffer(np.array([True, False])), "add": lambda: X.e(BinaryOps.ADD, Y),
@@ -60,13 +67,6 @@ def gradients():
   (x.conv2d(w, padding=1).max_pool2d().softmax().log().mean() + x[..., 1:].cumsum(0).sum() + x.permute(0, 1, 3, 2).pad2d((1, 1, 0, 0)).std()).backward()
   return x.grad.numpy(), w.grad.numpy()
 
-def printed():
-  with contextlib.redirect_stdout(io.StringIO()) as out:
-    before = _engine.set_debug(4)
-    try: (T @ T.T).softmax().gather(Tensor([[0, 1, 2]]), 0).realize()
-    finally: _engine.set_debug(before)
-  return out.getvalue()
-
 def written():
   x = Tensor(A)
   x[1:, ::2] = 5
@@ -76,7 +76,7 @@ def written():
 
 TENSOR = {
   "sgd": trained(lambda p: optim.SGD(p, lr=.1, momentum=.9, nesterov=True)), "adam": trained(optim.Adam), "adamw": trained(optim.AdamW), "lamb": trained(optim.LAMB),
-  "gradients": gradients, "gradients_twice": lambda: [(x * x).sum().backward() for x in [Tensor(A, requires_grad=True)] for _ in range(2)], "debug": printed, "written": written,
+  "gradients": gradients, "debug": printed, "gradients_twice": lambda: [(x * x).sum().backward() for x in [Tensor(A, requires_grad=True)] for _ in range(2)], "written": written,
   "indexing": lambda: [T[key].numpy() for key in (0, -1, (1, 2), slice(None, None, -1), (..., None), [0, 2], (slice(1), [0, 1]), Tensor([1]), T[:, 0] > 3)],
   "lists": lambda: Tensor([[1, 2], [3, 4.5]]), "conversions": lambda: (T.numpy(), repr(T), T[0, 0].item(), float(T[0, 0]), bool(T[0, 0]), np.asarray(T), T + A),
   "pickles": lambda: [pickle.loads(pickle.dumps(t)) for t in (T, T * 2, Tensor.ones(2, requires_grad=True))], "copies": lambda: (copy.copy(T), copy.deepcopy(T * 2)),
