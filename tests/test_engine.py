@@ -458,6 +458,7 @@ def test_maps_across_memory(name, isa):
     equal(value(flat.pad(pad).e(BinaryOps.ADD, lb.pad(pad).cast(dtypes.int32))),
           np.pad(np.arange(a.size, dtype=np.int32).reshape(shape).transpose(order) + v.astype(np.int32), pad), shape)
 
+@pytest.mark.threads
 def test_large_results(isa):
   """Results large enough to be written past the cache, several of a kernel, of every itemsize; rows that end within a line of memory."""
   rng = np.random.default_rng(23)
@@ -827,6 +828,7 @@ def test_epilogue_of_a_contraction():
   exact(lambda: layer().permute((1, 0)).pad(((0, 1), (2, 0))), np.pad(np.maximum(a @ b + c, 0).T, ((0, 1), (2, 0))), "float32", "moved")
   exact(lambda: mm().e(BinaryOps.SUB, mm().r(ReduceOps.MAX, (33, 1)).expand((33, 65))), a @ b - (a @ b).max(1, keepdims=True), "float32", "twice")
 
+@pytest.mark.threads
 @pytest.mark.parametrize("isa_name", ISAS)
 def test_any_number_of_threads_gives_the_same_bits(isa_name):
   rng = np.random.default_rng(17)

@@ -681,6 +681,7 @@ def test_graphs_are_freed():
   after = _engine.memory()
   assert after["objects"] == before["objects"] and after["blocks"] == before["blocks"] and after["block_bytes"] == before["block_bytes"]
 
+@pytest.mark.threads
 def test_gradients_in_threads():
   out = [None] * 4
   def run(i):
