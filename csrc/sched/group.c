@@ -16,6 +16,8 @@
  *
  *     over:   root[i] = f(sum_r x[i, r])             along:  root[i, r] = f(x[i, r], sum_r x[i, r])
  *
+ * Without fusion each item is the root of a group of its own.
+ *
  * Owns: nothing. Caller: schedule.c. */
 #include <string.h>
 

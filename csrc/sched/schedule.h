@@ -47,8 +47,7 @@ typedef struct tg_schedule {
   int nalias;
 } tg_schedule;
 
-/* fused: as architecture.md tells. Else each operation is a kernel that stores its result, products of a contraction
- * included; what is the same in both are the values, but for the rounding of sums of products. */
+/* Not fused, each operation is a kernel that stores its result: the same values but for the rounding of sums. */
 tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, tg_schedule **out) TG_MUST_CHECK;
 void tg_schedule_commit(tg_schedule *s);
 void tg_schedule_free(tg_schedule *s); /* NULL-safe */
