@@ -54,7 +54,8 @@ def to_bf16(a):
 # float64 stands for; float64 within 2 of the C library's, two good libraries being that far apart; float16 is the rounded float32
 # and may fall to the neighbour where that lies next to the middle between two.
 EXACT, CLOSE = {UnaryOps.SQRT: np.sqrt, UnaryOps.NEG: np.negative}, {UnaryOps.EXP2: np.exp2, UnaryOps.LOG2: np.log2, UnaryOps.SIN: np.sin}
-MATH = dict(zip(MathOps, (np.cos, np.exp, np.log, np.expm1, np.log1p, np.tanh)))  # EXPM1 and TANH within 1.1, promised are 1.5
+def sigmoid(x): return np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x)))
+MATH = dict(zip(MathOps, (np.cos, np.exp, np.log, np.expm1, np.log1p, np.tanh, sigmoid)))  # how close: docs/accuracy.md
 
 def within_ulps(got, want, ulps):
   """want: in float64. Counted in the spacing of numbers at `want` in the dtype of `got`."""
@@ -114,6 +115,15 @@ def test_binary(name, isa):
     if op is BinaryOps.MOD and name in FLOATS:  # NumPy's remainder of infinities and NaN is its own affair
       a, b = np.where(np.isfinite(a), a, 1).astype(name), np.where(np.isfinite(b) & (b != 0), b, 2).astype(name)
     equal(value(LazyBuffer(a).e(op, LazyBuffer(b))), fn(a, b).astype(name), (op, n))
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_pow(name, isa):
+  rng = np.random.default_rng(13)
+  for n in SIZES:
+    a, b = numbers(rng, name, n), numbers(rng, name, n)
+    for x, y in ((a, b), (np.abs(a), b), (a, np.trunc(b % 7)), (1 + a/1000, b*100)):
+      x, y = x.astype(name), y.astype(name)
+      within_ulps(value(LazyBuffer(x).e(MathOps.POW, LazyBuffer(y))), x.astype(np.float64)**y.astype(np.float64), 2 if name == "float64" else 0.51)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_where(name, isa):
@@ -354,15 +364,16 @@ def test_sums_of_rows_and_columns_of_every_length(name, isa):
 
 @pytest.mark.parametrize("name", ["float16", "float32", "float64"])
 def test_sums_of_products_have_the_bits_of_stored_products(name, isa):
-  """Products are summed where their factors lie, or not: rounded once each, and added in the same order."""
+  """Products are summed where their factors lie, or not: rounded once each, to float32 even those of halves, and added in the same order."""
   rng = np.random.default_rng(22)
   for shape in [(3, n) for n in SIZES if n] + [(300, 20), (70, 4097), (16, 30_000), (9, 5, 1000), (40, 3, 70)]:
     a, b, c = (LazyBuffer(rng.standard_normal(s).astype(name)) for s in (shape, shape, (1,)*(len(shape)-1) + shape[-1:]))
     order = (0, 1) if len(shape) == 2 else (1, 0, 2)
     for x, y in ((a, b), (a, c.expand(shape)), (a, a)):
-      stored = LazyBuffer(value(x.e(BinaryOps.MUL, y))).permute(order)
+      wide = dtypes.float32 if name == "float16" else dt(name)
+      stored = LazyBuffer(value(x.cast(wide).e(BinaryOps.MUL, y.cast(wide)))).permute(order)
       x, y, new = x.permute(order), y.permute(order), stored.shape[:-1] + (1,)
-      equal(value(x.e(BinaryOps.MUL, y).r(ReduceOps.SUM, new)), value(stored.r(ReduceOps.SUM, new)), shape)
+      equal(value(x.e(BinaryOps.MUL, y).r(ReduceOps.SUM, new)), value(stored.r(ReduceOps.SUM, new).cast(dt(name))), shape)
 
 @pytest.mark.parametrize("name", ["int32", "float32", "float64"])
 def test_rows_of_several_runs(name, isa):

@@ -46,6 +46,29 @@ tg_status tg_view_contiguous(int ndim, const int64_t *shape, tg_view **out) {
   return TG_OK;
 }
 
+tg_status tg_view_strided(int ndim, const int64_t *shape, const int64_t *stride, int64_t *first, int64_t *count,
+                          tg_view **out) {
+  char text[TG_SHAPE_TEXT];
+  tg_view *level;
+  tg_box whole = {{0}, {0}};
+  int64_t min = 0, max = -1;
+  tg_status status = tg_level_new(ndim, shape, 0, &level);
+  if (status != TG_OK) return status;
+  for (int i = 0; i < ndim && level->size > 0; i++) {
+    whole.hi[i] = shape[i] - 1;
+    tg_level_edit(level->stride)[i] = shape[i] == 1 ? 0 : stride[i];
+  }
+  if (level->size > 0 && (!tg_level_range(ndim, level->stride, 0, &whole, &min, &max) || max - min == INT64_MAX)) {
+    tg_view_unref(level);
+    return tg_fail(TG_ERR_VALUE, "the positions of a view of shape %s overflow", tg_level_show(text, ndim, shape));
+  }
+  level->offset = -min;
+  *first = min;
+  *count = max - min + 1;
+  *out = level;
+  return TG_OK;
+}
+
 void tg_level_identity(int ndim, tg_form *index) {
   for (int j = 0; j < ndim; j++) {
     index[j].offset = 0;

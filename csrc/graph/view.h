@@ -54,6 +54,11 @@ void tg_view_unref(tg_view *v); /* NULL-safe; frees the levels beneath iterative
 /* C-contiguous view of shape; VALUE for a negative size, more than TG_MAX_DIMS or overflow. */
 tg_status tg_view_contiguous(int ndim, const int64_t *shape, tg_view **out) TG_MUST_CHECK;
 
+/* A view with these strides of the *count elements that it spans, the first of which lies *first elements after its
+ * index 0 (before it: < 0). VALUE as above. */
+tg_status tg_view_strided(int ndim, const int64_t *shape, const int64_t *stride, int64_t *first, int64_t *count,
+                          tg_view **out) TG_MUST_CHECK;
+
 /* One -1 is inferred. VALUE if the sizes differ. */
 tg_status tg_view_reshape(tg_view *v, int ndim, const int64_t *shape, tg_view **out) TG_MUST_CHECK;
 /* Size-1 dimensions repeat (also to 0); leading dimensions may be added. VALUE otherwise. */

@@ -22,6 +22,7 @@ typedef struct engine_state {
   PyObject *dtype[TG_DTYPE_COUNT]; /* DType objects, registered by helpers.py */
   PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
   int debug;                       /* the level of DEBUG output */
+  PyObject *recorder, *tracer;     /* who is told of operations and of realizes, or NULL (record.c) */
 } engine_state;
 
 extern engine_state engine;
@@ -74,16 +75,24 @@ void interrupt_after_fork(void);
 
 /* ---- pending.c ---- */
 
-void pending_init(void); /* reads TEENYGRAD_PENDING */
+/* By default. A training step of a large network has some thousands of nodes. These take about 32 MiB, and the schedule
+ * that computes them three times as much while it runs. */
+#define PENDING_NODES 32768
+void pending_init(int64_t nodes); /* 0: no limit */
 void pending_after_fork(void);
 
 /* To be called when an operation has been built: computes what is pending if that is too much. Gives up the GIL then.
  * 0, or -1 with the exception of a signal's handler; no other failure counts. */
 int engine_relieve(void);
 
+/* ---- record.c ---- */
+
+/* Asks the recorder for the origin of what a LazyBuffer sees, whose nodes are new. 0, or -1 with its exception. */
+int record_origin(lazybuffer *b);
+
 /* ---- functions of the module, by file ---- */
 
-extern PyMethodDef realize_methods[], switch_methods[], pending_methods[];
+extern PyMethodDef realize_methods[], switch_methods[], pending_methods[], record_methods[];
 
 /* ---- lazybuffer.c ---- */
 
@@ -110,5 +119,18 @@ PyObject *convert_shape(tg_view *v);
 int convert_from_numpy(PyObject *array, tg_node **node);
 /* A fresh, writable array of what the view sees of a realized (or constant) node. */
 PyObject *convert_to_numpy(const tg_node *node, const tg_view *view);
+
+/* ---- exchange.c: memory shared with other libraries ---- */
+
+int exchange_init(PyObject *module); /* adds the type Exporter, a Tensor's base */
+
+/* The buffer protocol's slots of a LazyBuffer; read-only. The first computes, and gives up the GIL. */
+int exchange_get_buffer(lazybuffer *b, Py_buffer *view, int flags);
+void exchange_release_buffer(lazybuffer *b, Py_buffer *view);
+
+/* Methods of LazyBuffer. */
+PyObject *exchange_dlpack(lazybuffer *b, PyObject *args, PyObject *kwargs);
+PyObject *exchange_dlpack_device(lazybuffer *b, PyObject *unused);
+PyObject *exchange_from_dlpack(PyObject *unused, PyObject *args, PyObject *kwargs);
 
 #endif

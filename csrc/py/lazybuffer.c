@@ -35,6 +35,7 @@ PyObject *lazybuffer_new(tg_node *node, tg_view *view) {
 static PyObject *wrap_edge(tg_status status, tg_edge e) {
   if (status) return engine_raise(status);
   PyObject *made = wrap(e.node, e.view);
+  if (made && e.node->origin == TG_ORIGIN_NEW && record_origin((lazybuffer *)made)) Py_CLEAR(made);
   if (made && engine_relieve()) Py_CLEAR(made);
   return made;
 }
@@ -166,7 +167,7 @@ static PyObject *constant(tg_dtype dtype, PyObject *value, int ndim, const int64
     tg_node_unref(node);
     return engine_raise(status);
   }
-  return wrap(node, view);
+  return wrap_edge(TG_OK, (tg_edge){node, view});
 }
 
 static PyObject *lazybuffer_loadop(PyObject *unused, PyObject *args, PyObject *kwargs) {
@@ -357,6 +358,18 @@ static PyObject *lazybuffer_cumsum(lazybuffer *b, PyObject *axis_object) {
   return wrap_node(status, node);
 }
 
+static PyObject *lazybuffer_argsort(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  int axis, descending;
+  tg_node *node = NULL;
+  if (nargs != 3)
+    return PyErr_Format(PyExc_TypeError, "argsort(axis, descending, count) takes 3 arguments (%zd given)", nargs);
+  if (axis_arg(args[0], b->view->ndim, &axis) || (descending = PyObject_IsTrue(args[1])) < 0) return NULL;
+  Py_ssize_t count = PyNumber_AsSsize_t(args[2], PyExc_OverflowError);
+  if (count == -1 && PyErr_Occurred()) return NULL;
+  tg_status status = tg_node_sort(edge_of(b), axis, descending, count, &node);
+  return wrap_node(status, node);
+}
+
 static PyObject *lazybuffer_gather(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
   int axis;
   tg_node *node = NULL;
@@ -508,6 +521,9 @@ static PyMethodDef methods[] = {
      "dot(other, swapped=False, other_swapped=False)\n--\n\nThe matrix product of the last two axes, those exchanged "
      "first if asked for; those before broadcast."},
     {"cumsum", (PyCFunction)lazybuffer_cumsum, METH_O, "cumsum(axis)\n--\n\nRunning sums along an axis."},
+    {"argsort", FAST(lazybuffer_argsort), METH_FASTCALL,
+     "argsort(axis, descending, count)\n--\n\nThe int64 indices that sort an axis, the first `count`; stable, NaN "
+     "is the largest."},
     {"gather", FAST(lazybuffer_gather), METH_FASTCALL,
      "gather(index, axis)\n--\n\nThe elements at integer indices along an axis; IndexError when computed."},
     {"scatter_add", FAST(lazybuffer_scatter_add), METH_FASTCALL,
@@ -529,6 +545,12 @@ static PyMethodDef methods[] = {
     {"is_unrealized_contiguous_const", (PyCFunction)lazybuffer_is_const, METH_NOARGS,
      "is_unrealized_contiguous_const()\n--\n\nFalse."},
     {"copy_to_device", (PyCFunction)lazybuffer_copy_to_device, METH_O, "copy_to_device(device)\n--\n\nItself."},
+    {"__dlpack__", FAST(exchange_dlpack), METH_VARARGS | METH_KEYWORDS,
+     "__dlpack__(*, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\nA capsule of a copy; of the "
+     "memory itself, read-only, if copy is False."},
+    {"__dlpack_device__", FAST(exchange_dlpack_device), METH_NOARGS, "__dlpack_device__()\n--\n\n(1, 0): the CPU."},
+    {"from_dlpack", FAST(exchange_from_dlpack), METH_VARARGS | METH_KEYWORDS | METH_STATIC,
+     "from_dlpack(capsule, share=False)\n--\n\nA copy of what a capsule holds, or that memory itself."},
     {NULL, NULL, 0, NULL}};
 
 static PyGetSetDef attributes[] = {
@@ -555,6 +577,8 @@ static PyType_Slot type_slots[] = {{Py_tp_doc, "A lazy array: a view over a node
                                    {Py_nb_multiply, lazybuffer_mul},
                                    {Py_nb_true_divide, lazybuffer_div},
                                    {Py_nb_negative, lazybuffer_neg},
+                                   {Py_bf_getbuffer, exchange_get_buffer},
+                                   {Py_bf_releasebuffer, exchange_release_buffer},
                                    {Py_tp_methods, methods},
                                    {Py_tp_getset, attributes},
                                    {Py_tp_members, members},
@@ -567,7 +591,8 @@ int lazybuffer_init_type(PyObject *module) {
   if (!engine.lazybuffer) {
     PyObject *device = PyUnicode_FromString("CPU");
     PyObject *type = device ? PyType_FromSpec(&type_spec) : NULL;
-    int failed = !type || PyObject_SetAttrString(type, "device", device);
+    int failed = !type || PyObject_SetAttrString(type, "device", device) ||
+                 PyObject_SetAttrString(type, "__array_ufunc__", Py_None); /* NumPy's operators are left to this type */
     Py_XDECREF(device);
     if (failed) {
       Py_XDECREF(type);

@@ -120,10 +120,12 @@ void tg_builder_clear(tg_builder *b); /* resets node->mark too */
 /* The item whose storage holds this one's value: follows bit casts. */
 int64_t tg_storage_of(const tg_builder *b, int64_t i);
 
-/* Kernels of their own shape: what they read is computed over a domain that is not that of the output. */
-static inline bool tg_has_body(const tg_node *n) {
-  return n->kind == TG_NODE_REDUCE || n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER;
+/* Kernels that nothing is fused with but what they read. */
+static inline bool tg_stands_alone(const tg_node *n) {
+  return n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SORT || n->kind == TG_NODE_SCATTER;
 }
+/* Kernels of their own shape: what they read is computed over a domain that is not that of the output. */
+static inline bool tg_has_body(const tg_node *n) { return n->kind == TG_NODE_REDUCE || tg_stands_alone(n); }
 
 static inline bool tg_is_realized(const tg_node *n) { return n->kind == TG_NODE_BUFFER; }
 

@@ -95,7 +95,7 @@ int tg_domain_order(const tg_node *n, int64_t *order) {
   return kept;
 }
 
-/* The edge of a reduce or scan with its dims in domain order. */
+/* The edge of a reduce, scan or sort with its dims in domain order. */
 static tg_status domain_edge(const tg_node *n, int *kept, tg_view **out) {
   int64_t order[TG_MAX_DIMS];
   *kept = tg_domain_order(n, order);
@@ -217,7 +217,7 @@ fail:
   return status;
 }
 
-/* A scan's domain has its axis last. */
+/* The domain of a scan or sort has its axis last. */
 static tg_status add_scan(tg_builder *b, int64_t i) {
   const tg_node *n = b->items[i].node;
   tg_view *domain;
@@ -270,7 +270,7 @@ tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) {
       if ((status = add_reduction(b, i))) return status;
       continue;
     }
-    if (n->kind == TG_NODE_SCAN) {
+    if (n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SORT) {
       if ((status = add_scan(b, i))) return status;
       continue;
     }

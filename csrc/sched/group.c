@@ -302,8 +302,7 @@ static tg_status store(tg_builder *b, int64_t i) {
   const item *it = &b->items[i];
   const tg_node *n = it->node;
   const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
-  const tg_view *shape = n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER ? b->edges[it->first_edge].view
-                                                                               : n->shape;
+  const tg_view *shape = tg_stands_alone(n) ? b->edges[it->first_edge].view : n->shape;
   tg_view *domain, *view;
   tg_status status = r ? tg_view_contiguous(r->nout, r->shape, &domain)
                        : tg_view_contiguous(shape->ndim, shape->shape, &domain);
@@ -646,8 +645,7 @@ static tg_status place(tg_builder *b, int64_t i) {
   }
   if (tg_is_realized(n)) return TG_OK;
   if (n->kind == TG_NODE_GATHER) b->items[tg_storage_of(b, b->edges[it->first_edge].src)].must_store = true;
-  if (it->target || it->must_store || n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER)
-    return store_somewhere(b, i);
+  if (it->target || it->must_store || tg_stands_alone(n)) return store_somewhere(b, i);
   if (n->kind == TG_NODE_CONST || n->kind == TG_NODE_ARANGE) return TG_OK; /* as cheap as a load everywhere */
   if ((status = survey(b, it, &r))) return status;
   if (n->kind == TG_NODE_REDUCE) status = place_reduce(b, i, &r);
