@@ -8,7 +8,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 if __name__ == "__main__": sys.path.insert(0, str(ROOT))
-from teenygrad import Tensor, _engine, mlops  # noqa: E402
+from teenygrad import Tensor, _engine, functions, mlops  # noqa: E402
 from teenygrad.helpers import DType, dtypes  # noqa: E402
 from teenygrad.tensor import Function  # noqa: E402
 
@@ -55,6 +55,7 @@ def tensor_members():
   """[(path, title, intro, [syntax tree of a public member])] of the class Tensor and of those that it is made of."""
   out = []
   for cls in Tensor.__mro__[:-1]:
+    if cls.__module__ == "teenygrad._engine": continue
     path, node = class_node(cls)
     parts = [(node.lineno, "", ""), *sections(path, node.lineno, node.end_lineno)]
     for (start, title, intro), (end, *_) in zip(parts, [*parts[1:], (node.end_lineno + 1,)]):
@@ -67,6 +68,7 @@ def tensor_members():
 
 def image(*shape): return Tensor((np.arange(math.prod(shape), dtype=np.float32) / 7 + 1).reshape(shape))
 def sample(): return Tensor([[0.5, 0.25, 0.75], [0.3, 0.6, 0.9]], requires_grad=True)
+def numbers(): return Tensor(np.array([0, 1]))
 def dropped(x):
   with Tensor.train(): return x.dropout()
 
@@ -88,7 +90,10 @@ EXAMPLES = {
   "clip": lambda x: x.clip(0.4, 0.7), "pow": lambda x: x.pow(image(3)), "where": lambda x: x.where(x, 0.0),
   "batchnorm": lambda x: x.batchnorm(image(3), image(3), image(3), image(3)), "dropout": dropped,
   "scaled_dot_product_attention": lambda x: x.scaled_dot_product_attention(x, x),
-  "sparse_categorical_crossentropy": lambda x: x.sparse_categorical_crossentropy(Tensor(np.array([0, 1])))}
+  "sparse_categorical_crossentropy": lambda x: x.sparse_categorical_crossentropy(numbers()), "nll_loss": lambda x: x.nll_loss(numbers()),
+  "cross_entropy": lambda x: x.cross_entropy(numbers()), "one_hot": lambda x: numbers().one_hot(2), "outer": lambda x: x[0].outer(x[1]),
+  "einsum": lambda x: Tensor.einsum("ij,kj->ik", x, x), "bitwise_not": lambda x: numbers().bitwise_not(),
+  **{name: lambda x, name=name: getattr(numbers(), name)(numbers()) for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "lshift", "rshift")}}
 
 @functools.lru_cache(maxsize=None)
 def made_of(name):
@@ -153,9 +158,10 @@ KEYWORDS = {"new_shape": (2, 1), "shape": (4, 2, 3), "order": (1, 0), "arg": ((0
 
 def formulas(cls):
   """The formula of forward, and those of the operands' gradients by the operands' names."""
+  module = sys.modules[cls.__module__]
   ctx, params = object.__new__(cls), list(inspect.signature(cls.forward).parameters.values())[1:]
   if params[0].kind is params[0].VAR_POSITIONAL: params = [*(inspect.Parameter(n, params[0].POSITIONAL_ONLY) for n in "xy"), *params[1:]]
-  operands = [Formula(p.name) for p in params if p.annotation in (mlops.LazyBuffer, p.empty) and p.kind is not p.KEYWORD_ONLY]
+  operands = [Formula(p.name) for p in params if p.annotation in (_engine.LazyBuffer, "LazyBuffer", p.empty) and p.kind is not p.KEYWORD_ONLY]
   keywords = {p.name: KEYWORDS[p.name] if p.name in KEYWORDS else 1 for p in params[len(operands):]}
   if cls is mlops.Cat: keywords = {"dim": 0}
   if cls is mlops.Flip: keywords = {"axis": (0,)}
@@ -167,36 +173,38 @@ def formulas(cls):
   shorter = {k: functools.partial(call, k) for k in helpers if k not in ("folded", "less")}
   shorter["select"] = functools.partial(call, "where")
   replaced = {**shorter, "LazyBuffer": SimpleNamespace(arange=lambda n, dtype: Formula("arange"))}
-  before = {k: getattr(mlops, k) for k in replaced}
-  vars(mlops).update(replaced)
+  before = {k: v for k, v in vars(module).items() if k in replaced}
+  vars(module).update({k: replaced[k] for k in before})
   try:
     out = ctx.forward(*operands, **keywords)
     forward = out.text
     if out not in operands: out.text, out.binds = "out", ATOM
     try: grads = ctx.backward(Formula("g", shape=out.shape))
     except RuntimeError: grads = None  # there is no backward
-  finally: vars(mlops).update(before)
+  finally: vars(module).update(before)
   grads = grads if isinstance(grads, tuple) else (grads,)
   return forward, {n: x.text for n, x in zip(names, grads) if x is not None}
 
-def functions():
-  """[(section, [Function])] of mlops, the bases that compute nothing left out."""
-  path, found = "teenygrad/mlops.py", []
-  parts = sections(path, 0, source(path).count("\n"))
-  for node in ast.parse(source(path)).body:
-    if not isinstance(node, ast.ClassDef) or not issubclass(cls := getattr(mlops, node.name), Function): continue
-    if cls.forward is Function.forward or cls is mlops.Unary: continue
-    title = [t for line, t, _ in parts if line < node.lineno][-1]
-    if not found or found[-1][0] != title: found.append((title, []))
-    found[-1][1].append((cls, doc_of(node)))
-  return found
+def differentiable():
+  """[(section, [(Function, its docstring)])] of mlops.py and functions.py, the bases that compute nothing left out."""
+  found = {}
+  for module, path in ((mlops, "teenygrad/mlops.py"), (functions, "teenygrad/functions.py")):
+    parts = [(0, "beyond the original's (functions.py)", ""), *sections(path, 0, source(path).count("\n"))]
+    for node in ast.parse(source(path)).body:
+      if not isinstance(node, ast.ClassDef) or not issubclass(cls := getattr(module, node.name), Function): continue
+      if cls.forward is Function.forward or cls is mlops.Unary: continue
+      found.setdefault([t for line, t, _ in parts if line < node.lineno][-1], []).append((cls, doc_of(node)))
+  return list(found.items())
 
 # *** docs/ops.md ***
 
 MEANING = {  # of the rows of ops.def; a, b, c are the operands
   "NOOP": "a", "EXP2": "2^a", "LOG2": "the logarithm to base 2", "CAST": "a in another dtype, its value or its bytes", "SIN": "the sine",
   "SQRT": "the square root", "RECIP": "1 / a", "NEG": "-a", "COS": "the cosine", "EXP": "e^a", "LOG": "the natural logarithm", "EXPM1": "e^a - 1",
-  "LOG1P": "log(1 + a)", "TANH": "the hyperbolic tangent", "ADD": "a + b; of bools: or", "SUB": "a - b", "MUL": "a b; of bools: and",
+  "LOG1P": "log(1 + a)", "TANH": "the hyperbolic tangent",
+  "SIGMOID": "1 / (1 + e^-a)", "POW": "a^b, as C's pow", "FLOORDIV": "a / b rounded down", "AND": "the bits of both", "OR": "the bits of either",
+  "XOR": "the bits of one only", "SHL": "a 2^b", "SHR": "a / 2^b rounded down", "REDUCE_PROD": "the product over axes",
+  "ADD": "a + b; of bools: or", "SUB": "a - b", "MUL": "a b; of bools: and",
   "DIV": "a / b; integers toward zero", "MAX": "the larger one, NaN from either side", "MOD": "the remainder, with the sign of b",
   "CMPLT": "a < b, as 0 or 1",
   "REDUCE_SUM": "the sum over axes", "REDUCE_MAX": "the maximum over axes", "MULACC": "a b + c", "WHERE": "b where a is not zero, else c",
@@ -236,7 +244,8 @@ How to add one: [add-an-op.md](add-an-op.md).
 
 The rows of [ops.def](../csrc/graph/ops.def). From them come the enumerators in C, the enums of `teenygrad.ops`, and what the scheduler knows.
 Kind: which method of LazyBuffer takes the operation: UNARY, BINARY and TERNARY `e`, REDUCE `r`, LOAD `loadop`, CAST `cast`. Cost: of one
-element in L1, in additions. Domain: ANY computes integers in their own dtype, FLOAT in float64 (`DIV` only those of up to 32 bits).
+element in L1, in additions. Domain: ANY computes integers in their own dtype, FLOAT in float64 (`DIV` only those of up to 32 bits); WHOLE is
+not defined for floats.
 The loops are in `csrc/kernels/k_elementwise.inc`, `k_math.inc`, `k_fold.inc` and `k_cast.inc`.
 """,
     table(["operation", "kind", "operands", "cost", "domain", "value"], done),
@@ -253,12 +262,12 @@ What a schedule makes of nodes, the kinds of kernels, is said at the head of [ke
 
 ## What has a gradient
 
-The Functions of [mlops.py](../teenygrad/mlops.py) with their formulas, written down by running `forward` and `backward` on placeholders. `g` is
-the gradient of the result `out`. `where(c, a, b)` is a where c, else b. `sum` and `max` of one operand
-go over the axes of the reduction. The formulas leave out the shapes, and that the gradient of an operand that was broadcast is summed over the axes
-along which it was repeated.
+The Functions of [mlops.py](../teenygrad/mlops.py) and [functions.py](../teenygrad/functions.py) with their formulas, written down
+by running `forward` and `backward` on placeholders. `g` is the gradient of the result `out`. `where(c, a, b)` is a where c, else b.
+`sum` and `max` of one operand go over the axes of the reduction. The formulas leave out the shapes, and that the gradient of an
+operand that was broadcast is summed over the axes along which it was repeated.
 """]
-  for title, found in functions():
+  for title, found in differentiable():
     rows = []
     for cls, doc in found:
       forward, grads = formulas(cls)
@@ -332,7 +341,8 @@ def c_table(owner):
 def tensor_pages():
   out = []
   for path, title, intro, members in tensor_members():
-    out.append(f"\n## {title}\n\nIn [{path}](../{path}).{' ' + escaped(intro) if intro else ''}\n")
+    named = title if path.endswith("tensor.py") else f"{title} ({path.split('/')[-1]})"
+    out.append(f"\n## {named}\n\nIn [{path}](../{path}).{' ' + escaped(intro) if intro else ''}\n")
     for m in members:
       if isinstance(m, ast.ClassDef):
         init = next(n for n in m.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
@@ -378,7 +388,7 @@ def reference_page():
   path, node = class_node(Function)
   methods = [m for m in node.body if isinstance(m, ast.FunctionDef) and ast.get_docstring(m)]
   modules = [("helpers", "teenygrad/helpers.py"), *((p[len("teenygrad/"):-3].replace("/", ".").replace(".__init__", ""), p) for p in layers),
-             ("ops", "teenygrad/ops.py"), ("lazy", "teenygrad/lazy.py"), ("realize", "teenygrad/realize.py")]
+             ("viz", "teenygrad/viz/__init__.py"), ("ops", "teenygrad/ops.py"), ("lazy", "teenygrad/lazy.py"), ("realize", "teenygrad/realize.py")]
   modules = [(name, path, entries) for name, path in modules if (entries := functions_of(path))]
   _, cls = class_node(Tensor)
   out = [NOTE, f"""# Reference

@@ -9,7 +9,7 @@ from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(p for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "examples/*.md") for p in ROOT.glob(pattern))
 NAME = r"[\w.-]+"
 
 def each(pages): return pytest.mark.parametrize("page", pages, ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -89,6 +89,7 @@ X = Tensor(np.arange(24.0, dtype=np.float32).reshape(2, 3, 4))
   "np.isnan(X.sparse_categorical_crossentropy(Tensor(np.full((2, 3), -1))).item())",
   "X.T.shape == X.transpose().shape == (3, 2, 4)",
   "(Tensor(np.array([7])) / 2).item() == 3 and (Tensor(np.array([7])) / Tensor(np.array([2]))).item() == 3.5",
+  "X.cross_entropy(Tensor(np.array([[0, 1, -100, 2]] * 2))).shape == ()",
   "(X.dropout(0.5) == X).min().item()"])
 def test_what_readme_says_to_those_who_come_from_pytorch(claim):
   assert eval(claim)
@@ -151,8 +152,9 @@ def test_generated_pages_are_up_to_date():
 
 def test_settings_are_in_readme():
   table = re.search(r"^## Settings\n(.*?)^## ", text(ROOT / "README.md"), flags=re.M | re.S)[1]
-  named = set(re.findall(r"^\| `(\w+)`", table, flags=re.M))
+  named = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `"))))
   sources = [p for folder in ("csrc", "teenygrad") for p in (ROOT / folder).rglob("*") if p.suffix in (".c", ".h", ".py")]
   read = {name for p in [*sources, ROOT / "mnist.py", ROOT / "setup.py"]
-          for name in re.findall(r"(?:getenv\(|environ\.get\(|environ\[)[\"'](\w+)[\"']", p.read_text(encoding="utf-8"))}
+          for name in re.findall(r"(?:getenv\(|environ\.get\(|environ\[|setting\()[\"'](\w+)[\"']", text(p))}
+  read.update(re.findall(r'\("([A-Z]+)", "[\w.]+"\)', text(ROOT / "teenygrad/viz/__init__.py")))  # there in a loop over (name, default)
   assert named == read
