@@ -1,7 +1,7 @@
 # The commands of daily work. Everything runs in the virtual environment .venv, which is made and filled when needed;
 # PYTHON=... chooses another interpreter that has what the last rule here installs.
 # PYTEST=... are arguments for pytest, for example: make test PYTEST='-x -k conv'
-# FUZZ=... are arguments for the fuzzer: make fuzz FUZZ='--seed 5000 --count 100000 --minutes 60 --isa avx2'
+# FUZZ=... are arguments for the fuzzer of graphs: make fuzz FUZZ='--seed 5000 --count 100000 --minutes 60 --isa avx2'
 
 PYTHON ?= .venv/bin/python
 PYTEST ?=
@@ -36,9 +36,9 @@ AARCH64 ?= tests/test_engine.py tests/test_exact.py tests/test_schedule.py tests
 test-aarch64:
 	tests/aarch64.sh $(AARCH64)
 
-# Random programs, compared with PyTorch.
+# Random graphs, compared with PyTorch.
 fuzz: build
-	PYTHONPATH=. $(PYTHON) tests/fuzz.py $(FUZZ)
+	PYTHONPATH=. $(PYTHON) tests/stress/graphs.py $(FUZZ)
 
 # Every test that allocates once more, with one allocation failing, or all from there on: FAILURES times each.
 FAILURES ?= 20
@@ -52,7 +52,7 @@ stress: build
 	PYTHONPATH=. $(PYTHON) tests/stress/interrupt.py
 	PYTHONPATH=. $(PYTHON) tests/stress/depth.py
 	PYTHONPATH=. $(PYTHON) tests/stress/growth.py $(STEPS)
-	PYTHONPATH=. $(PYTHON) tests/stress/fuzz.py $(CALLS)
+	PYTHONPATH=. $(PYTHON) tests/stress/calls.py $(CALLS)
 
 # Sanitizers (gcc, Linux). Each has its own tree under build/, with the package built for it and links to the tests.
 SANITIZER_PYTEST = -q -p no:cacheprovider -m "not slow"

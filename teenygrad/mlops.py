@@ -79,7 +79,7 @@ class Neg(Function):
   def backward(self, g: LazyBuffer) -> LazyBuffer: return -g
 
 class Abs(Function):
-  """The absolute value; the gradient is 0 at 0."""
+  """The absolute value, 0.0 of -0.0; the gradient is 0 at 0."""
   def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return absolute(x)
   def backward(self, g: LazyBuffer) -> LazyBuffer: return select(less(self.x, zero := self.x.const(0)), -g, select(less(zero, self.x), g, g.const(0)))
 

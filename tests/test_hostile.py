@@ -23,7 +23,7 @@ def attack(f, args, kwargs):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name, get", hostile.entries(), ids=[name for name, _ in hostile.entries()])
 def test_every_entry(name, get):
-  """Each argument in turn is each of the hostile values, the tensor of a method another one each time (stress/fuzz.py takes all)."""
+  """Each argument in turn is each of the hostile values, the tensor of a method another one each time (stress/calls.py takes all)."""
   writes, subjects = name.rpartition(".")[2] in WRITERS, hostile.subjects()
   wanted = [t.detach().numpy() for t in subjects]
   for n, value in enumerate(hostile.values()):

@@ -376,6 +376,10 @@ def test_lazybuffer_operators(dtype):
 
 # *** changing ***
 
+def test_abs_of_zeros():
+  for dtype in (np.float16, np.float32, np.float64):
+    np.testing.assert_array_equal(np.signbit(Tensor(np.array([0.0, -0.0, -1, 3], dtype)).abs().numpy()), False)
+
 def test_assign():
   t = W(1, 2)
   keep, old = t, t.detach()

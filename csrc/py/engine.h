@@ -23,6 +23,7 @@ typedef struct engine_state {
   PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
   int debug;                       /* the level of DEBUG output */
   PyObject *recorder, *tracer;     /* who is told of operations and of realizes, or NULL (record.c) */
+  bool fusion;                     /* may kernels compute several operations? */
 } engine_state;
 
 extern engine_state engine;

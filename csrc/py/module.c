@@ -142,6 +142,7 @@ static int start_engine(void) {
       setting("TEENYGRAD_PENDING", 0, LONG_MAX, &nodes))
     return -1;
   engine.debug = (int)debug;
+  engine.fusion = true;
   tgk_init(tg_cpu_choose(&ignored));
   if (ignored &&
       PyErr_WarnFormat(PyExc_RuntimeWarning, 1,

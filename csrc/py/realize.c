@@ -137,7 +137,7 @@ static tg_status build(tg_node **targets, int *n, bool members, tg_schedule **s)
   *n = keep_unrealized(targets, *n);
   if (!*n) return TG_OK;
   watch(interrupt_ask_for_sigint);
-  tg_status status = tg_schedule_build(targets, *n, members, s);
+  tg_status status = tg_schedule_build(targets, *n, engine.fusion, members, s);
   watch(NULL);
   return status;
 }

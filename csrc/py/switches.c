@@ -36,6 +36,14 @@ static PyObject *py_set_debug(PyObject *module, PyObject *arg) {
   return PyLong_FromLong(before);
 }
 
+static PyObject *py_set_fusion(PyObject *module, PyObject *arg) {
+  (void)module;
+  bool before = engine.fusion;
+  if (!PyBool_Check(arg)) return PyErr_Format(PyExc_TypeError, "fusion: True or False, not %R", arg);
+  engine.fusion = arg == Py_True;
+  return PyBool_FromLong(before);
+}
+
 /* Switches wait for the running schedule to end. */
 static PyObject *py_set_threads(PyObject *module, PyObject *arg) {
   (void)module;
@@ -101,6 +109,8 @@ PyMethodDef switch_methods[] = {
      "operations."},
     {"set_debug", py_set_debug, METH_O,
      "set_debug(level)\n--\n\nWhat realizing prints from now on, as the variable DEBUG; returns the level until now."},
+    {"set_fusion", py_set_fusion, METH_O,
+     "set_fusion(on)\n--\n\nFalse: each operation is a kernel of its own and stores its result. Returns what was set."},
     {"set_threads", py_set_threads, METH_O, "set_threads(n)\n--\n\nComputes with n threads from now on."},
     {"set_isa", py_set_isa, METH_O, "set_isa(name)\n--\n\nSwitches to 'base', 'avx2' or 'avx512'."},
     {"memory", py_memory, METH_NOARGS, "memory()\n--\n\nCounters of the engine's allocator, in bytes and objects."},

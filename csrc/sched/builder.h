@@ -73,6 +73,7 @@ typedef struct need {
 } need;
 
 typedef struct tg_builder {
+  bool fused; /* false: every item that is computed is stored, by a kernel of its own */
   item *items;
   item_edge *edges;
   reduction *reductions;

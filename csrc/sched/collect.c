@@ -194,8 +194,9 @@ static tg_status add_reduction(tg_builder *b, int64_t i) {
   tg_status status = domain_edge(n, &r.nout, &domain);
   if (status) return status;
   r.nred = domain->ndim - r.nout;
-  if (is_sum(n) && (status = merge_sums(b, &r, &source, &domain))) goto fail;
-  if (is_sum(n) && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
+  bool rewritten = b->fused && is_sum(n);
+  if (rewritten && (status = merge_sums(b, &r, &source, &domain))) goto fail;
+  if (rewritten && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
   r.merged = r.nred != __builtin_popcount(n->axes);
   for (int d = 0; d < r.nout + r.nred; d++) r.shape[d] = domain->shape[d];
   if ((status = tg_grow(&b->reductions, b->nreduction, &b->cap_reduction, sizeof *b->reductions))) goto fail;

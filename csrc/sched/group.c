@@ -165,6 +165,12 @@ static tg_status change_domain(tg_builder *b, group *g, tg_view *domain, int nou
   return TG_OK;
 }
 
+/* Does the group store its root cropped? What is seen from there has the crop's bounds, which reductions know nothing of. */
+static bool is_cropped(const tg_builder *b, const group *g) {
+  const tg_view *root = b->items[g->root].view; /* NULL if it is a reduce that is being placed */
+  return root && root->nbound;
+}
+
 /* Can the reduce run along the group's rows, its result being what *own sees from the group's domain? A group that has
  * no rows yet gets them, its dims reordered. */
 static tg_status align_rows(tg_builder *b, group *g, const reduction *r, tg_view **own, bool *fits) {
@@ -174,7 +180,7 @@ static tg_status align_rows(tg_builder *b, group *g, const reduction *r, tg_view
   bool rows = g->nout < ndim;
   tg_status status;
   *fits = false;
-  if (g->closed || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
+  if (g->closed || is_cropped(b, g) || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
   if ((g->nfold && !g->cached) || (rows && g->nout != r->nout)) return TG_OK;
   if ((status = spread_of(r, &spread))) return status;
   if (rows) *fits = tg_view_equal(*own, spread);
@@ -200,8 +206,7 @@ static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_vie
   if (!status) status = change_domain(b, g, domain, r->nout, spread, NULL, own);
   tg_view_unref(domain);
   tg_view_unref(spread);
-  const tg_view *root = b->items[g->root].view;            /* NULL if it is the reduce itself */
-  g->cached = fits_cache(b, r) && !(root && root->nbound); /* other reductions know nothing of a crop */
+  g->cached = fits_cache(b, r) && !is_cropped(b, g);
   if (!r->merged) tg_domain_order(b->items[r->item].node, g->order);
   else
     for (int i = 0; i < r->nout + r->nred; i++) g->order[i] = i;
@@ -554,7 +559,7 @@ static tg_status store_somewhere(tg_builder *b, int64_t i) {
   bool done = false;
   tg_status status = tg_reading_groups(b, i, &in, &n);
   if (status) return status;
-  if (can_be_output(b, &b->items[i])) status = try_outputs(b, i, in, n, &done);
+  if (b->fused && can_be_output(b, &b->items[i])) status = try_outputs(b, i, in, n, &done);
   if (!status && !done) status = store(b, i);
   if (!status) status = tg_add_needs(b, in, n, b->items[i].group);
   tg_free(in);
@@ -647,6 +652,7 @@ static tg_status place(tg_builder *b, int64_t i) {
   if (n->kind == TG_NODE_GATHER) b->items[tg_storage_of(b, b->edges[it->first_edge].src)].must_store = true;
   if (it->target || it->must_store || tg_stands_alone(n)) return store_somewhere(b, i);
   if (n->kind == TG_NODE_CONST || n->kind == TG_NODE_ARANGE) return TG_OK; /* as cheap as a load everywhere */
+  if (!b->fused) return store_somewhere(b, i);
   if ((status = survey(b, it, &r))) return status;
   if (n->kind == TG_NODE_REDUCE) status = place_reduce(b, i, &r);
   else status = place_computed(b, i, &r);
