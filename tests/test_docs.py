@@ -136,7 +136,7 @@ def test_places_exist(page):
 
 @each(PAGES)
 def test_tests_exist(page):
-  for file, name in re.findall(r"pytest (tests/\w+\.py) -k '?(\w+)", text(page)):
+  for file, name in re.findall(r"pytest (tests/\w+\.py) -k (\w+)", text(page)) + re.findall(r"`(tests/\w+\.py)` `(\w+)`", text(page)):
     assert re.search(rf"def test_\w*{name}|[\"']{name}[\"']", (ROOT / file).read_text()), f"{page.name}: {file} has no test {name}"
 
 # *** what is written twice ***
