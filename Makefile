@@ -54,25 +54,38 @@ stress: build
 	PYTHONPATH=. $(PYTHON) tests/stress/growth.py $(STEPS)
 	PYTHONPATH=. $(PYTHON) tests/stress/calls.py $(CALLS)
 
-# Sanitizers (gcc, Linux). Each has its own tree under build/, with the package built for it and links to the tests.
-SANITIZER_PYTEST = -q -p no:cacheprovider -m "not slow"
-preload = $(shell gcc -print-file-name=$(1)) $(shell gcc -print-file-name=libstdc++.so.6)
+# Sanitizers (Linux), by gcc or with CC=clang. Each has its own tree under build/, with the package built for it and links
+# to the tests. Python itself is not built for it: the compiler's runtime is loaded first. What it reports goes to the
+# terminal, not to where pytest keeps a test's output. Two processes: make asan PYTEST="-n 2", with pytest-xdist.
+SANITIZER_PYTEST = -q -p no:cacheprovider --capture=sys -m "not slow"
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+runtime = $(if $(findstring clang,$(CC)),libclang_rt.$(1)-$(shell uname -m).so,lib$(2).so)
+preload = $(shell $(CC) -print-file-name=$(call runtime,$(1),$(2))) $(shell gcc -print-file-name=libstdc++.so.6)
 
-asan: PRELOAD = $(call preload,libasan.so)
+asan: PRELOAD = $(call preload,asan,asan)
 asan: OPTIONS = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
-ubsan: PRELOAD =
+ubsan: PRELOAD = $(call preload,ubsan_standalone,ubsan)
 ubsan: OPTIONS = UBSAN_OPTIONS=print_stacktrace=1
 # Address randomization is off because ThreadSanitizer can't place its shadow under all of it. A fork while threads
 # run is beyond it: it knows the parent's threads in the child.
-tsan: PRELOAD = $(call preload,libtsan.so)
+tsan: PRELOAD = $(if $(findstring clang,$(CC)),$(abspath build/first.so)) $(call preload,tsan,tsan)
 tsan: OPTIONS = OMP_NUM_THREADS=1 TSAN_OPTIONS=die_after_fork=0:allocator_may_return_null=1:report_signal_unsafe=0 setarch -R
 tsan: SANITIZER_PYTEST += -k "not fork"
+# clang's runtime is used by constructors of other libraries before its own has run, unless something calls it first.
+tsan: $(if $(findstring clang,$(CC)),build/first.so)
+build/first.so:
+	@mkdir -p build
+	printf '%s\n' 'void __tsan_init(void);' '__attribute__((constructor)) static void first(void) { __tsan_init(); }' \
+	  | $(CC) -x c - -shared -fPIC -Wl,-z,initfirst -o $@
 
+asan ubsan tsan: TREE = build/$@-$(notdir $(CC))
 asan ubsan tsan: | $(VENV)
-	rm -rf build/$@
-	TEENYGRAD_BUILD=$@ CC=gcc $(PYTHON) setup.py -q build --build-lib build/$@ --build-temp build/$@-objects
-	for name in csrc tests mnist.py extra; do ln -sfn ../../$$name build/$@/$$name; done
-	cd build/$@ && env LD_PRELOAD="$(PRELOAD)" PYTHONMALLOC=malloc $(OPTIONS) \
+	rm -rf $(TREE)
+	TEENYGRAD_BUILD=$@ CC=$(CC) $(PYTHON) setup.py -q build --build-lib $(TREE) --build-temp $(TREE)-objects
+	for name in csrc tests mnist.py extra; do ln -sfn ../../$$name $(TREE)/$$name; done
+	cd $(TREE) && env LD_PRELOAD="$(PRELOAD)" PYTHONMALLOC=malloc $(OPTIONS) \
 	  $(RUN) -m pytest $(SANITIZER_PYTEST) $(PYTEST) tests
 
 bench: build

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains a small convolutional network on MNIST for 100 steps and tests it; more than 93 % must be right. With --plot FILE it also draws the
 loss, and digits that it gets wrong (needs matplotlib)."""
-import argparse, os, zlib
+import argparse, math, os, zlib
 import numpy as np
 from tqdm import trange
 from teenygrad import Tensor
@@ -19,7 +19,7 @@ def read_idx(path, ndim):
   except zlib.error as e: raise SystemExit(f"{path}: truncated or corrupt: {e}") from e
   start = 4 + 4 * ndim
   shape = np.frombuffer(data[4:start], ">i4") if data[:4] == bytes((0, 0, 8, ndim)) and len(data) >= start else None
-  if shape is None or (shape < 0).any() or len(data) - start != np.prod(shape, dtype=np.int64):
+  if shape is None or (shape < 0).any() or len(data) - start != math.prod(shape.tolist()):
     raise SystemExit(f"{path}: not an IDX file of {ndim} axes")
   return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
@@ -28,6 +28,7 @@ def fetch_mnist(folder=MNIST):
   sets = []
   for name in ("train", "t10k"):
     images, labels = (read_idx(os.path.join(folder, f"{name}-{kind}-idx{ndim}-ubyte.gz"), ndim) for kind, ndim in (("images", 3), ("labels", 1)))
+    if images.shape[1:] != (28, 28): raise SystemExit(f"{folder}: images of {name} of the shape {images.shape}, not (N, 28, 28)")
     if len(images) != len(labels): raise SystemExit(f"{folder}: {len(images)} images and {len(labels)} labels of {name}")
     sets += [images.reshape(-1, 28 * 28), labels]
   return sets

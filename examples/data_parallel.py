@@ -16,7 +16,7 @@ from teenygrad.nn.optim import Adam
 from teenygrad.nn.state import get_parameters
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from mnist import fetch_mnist  # noqa: E402
+from mnist import fetch_mnist
 
 class Net:
   """Images (N, 784) to logits (N, 10)."""
@@ -29,8 +29,9 @@ def average_gradients(parameters, comm):
   gradients = [p.grad for p in parameters]
   Tensor.corealize(gradients)
   for p, g in zip(parameters, gradients):
-    total = np.empty(g.shape, dtype=g.dtype.np)
-    comm.Allreduce(memoryview(g), total)
+    own = np.asarray(g)
+    total = np.empty_like(own)  # in the same order in memory, which MPI does not look at
+    comm.Allreduce(own, total)
     p.grad = Tensor.from_dlpack(total, copy=False) / comm.size
 
 def train(comm, X, Y, steps, batch=128):
@@ -61,4 +62,4 @@ if __name__ == "__main__":
   if comm.rank == 0:
     right = (net(Tensor(X_test.astype(np.float32) / 255)).numpy().argmax(-1) == Y_test).mean()
     print(f"{comm.size} processes: loss {losses[0]:.3f} -> {losses[-1]:.3f}, test set accuracy {right:.4f}")
-    if args.save: np.savez(args.save, losses=losses, *(p.numpy() for p in get_parameters(net)))
+    if args.save: np.savez(args.save, losses=losses, **{str(i): p.numpy() for i, p in enumerate(get_parameters(net))})

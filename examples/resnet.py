@@ -12,7 +12,7 @@ from teenygrad.nn.schedule import OneCycleLR
 from teenygrad.nn.state import get_parameters, get_state_dict, safe_save
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from mnist import fetch_mnist  # noqa: E402
+from mnist import fetch_mnist
 
 class Block:
   """relu(x + conv(relu(conv(x)))), each convolution normalised; with a stride, x is brought to the result's shape by one of 1x1."""

@@ -21,8 +21,10 @@ def shown(x: Any) -> str:
 
 def integer(x: Any, what: str, least: Optional[int] = None) -> int:
   """x as an int; a bool is none. ValueError below the least."""
-  if isinstance(x, bool) or not hasattr(x, "__index__"): raise TypeError(f"{what} must be an int, not {shown(x)}")
-  if (i := operator.index(x)) < (i if least is None else least): raise ValueError(f"{what} must be at least {least}, not {i}")
+  try: i = None if isinstance(x, bool) else operator.index(x)
+  except TypeError: i = None
+  if i is None: raise TypeError(f"{what} must be an int, not {shown(x)}")
+  if least is not None and i < least: raise ValueError(f"{what} must be at least {least}, not {i}")
   return i
 def number(x: Any, what: str) -> Number:
   """x as an int or a float: one of Python or NumPy, or the only element of a Tensor or an array."""
@@ -155,7 +157,10 @@ def _array(data: Union[list, tuple], dtype: DType) -> np.ndarray:
   while isinstance(first, (list, tuple)) and first and depth < 64: first, depth = first[0], depth + 1  # a list may hold itself
   if isinstance(first, tensor.Tensor): raise ValueError("a list of Tensors is no data; use Tensor.stack")
   with np.errstate(over="ignore"):
-    try: return np.array(data, dtype=dtype.np or np.float32)
+    try: array: np.ndarray = np.array(data, dtype=dtype.np or np.float32)
     except (ValueError, OverflowError) as e:
       kind = OverflowError if isinstance(e, OverflowError) else ValueError
       raise kind(f"a {type(data).__name__} that is no data of {dtype}: {e}") from None
+  if array.dtype.kind == "f" and np.isnan(array).any() and any(x is None for x in np.array(data, dtype=object).ravel()):
+    raise ValueError(f"a {type(data).__name__} that is no data of {dtype}: None is no number")  # NumPy takes it for NaN
+  return array

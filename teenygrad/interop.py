@@ -96,6 +96,7 @@ class Interop(Exporter):
     if self.numel() != 1 or not dtypes.is_int(self.dtype):
       raise TypeError(f"only a Tensor of one integer is an index, not one of shape {self.shape} and {self.dtype}")
     return self.item()
+  def __bytes__(self: Any) -> bytes: return memoryview(self).tobytes()  # of a number, too, which bytes() takes for a size
   def __len__(self: Any) -> int:
     if not self.shape: raise TypeError("a 0-d Tensor has no len() and no iterator")
     return self.shape[0]

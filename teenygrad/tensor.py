@@ -435,7 +435,8 @@ class Tensor(Interop, Composed):
     data = self.numpy()
     view = data[(*basic, Ellipsis)]
     places = tuple(dict(arrays).get(axis, slice(None)) for axis in range(view.ndim))
-    view[places] = value.numpy() if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor): value = Tensor(value, dtype=None if isinstance(value, (np.ndarray, bytes)) else self.dtype)
+    view[places] = value.numpy()
     self.assign(Tensor(data, dtype=self.dtype))
 
   def gather(self, idx: Tensor, dim: int) -> Tensor:
@@ -807,7 +808,7 @@ class Tensor(Interop, Composed):
     Y = arguments.operand(Y, "the labels")
     if Y.shape != self.shape[:-1] or not self.shape: raise ValueError(f"labels of shape {Y.shape} for logits of shape {self.shape}")
     labels = Tensor._positions(Y).astype(np.int64, copy=False)
-    counted = labels != ignore_index
+    counted = labels != arguments.integer(ignore_index, "ignore_index")
     if (((labels < 0) | (labels >= (C := self.shape[-1]))) & counted).any():
       raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
     rows = mlops.CrossEntropy.apply(self._wide(), Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1)))

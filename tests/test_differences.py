@@ -238,6 +238,7 @@ def test_wrong_indices():
               np.array(["a"])):
     with pytest.raises((IndexError, ValueError)): v[bad]
   with pytest.raises(ValueError): v[::0]
+  same(v[Tensor([True, False, True])], [6, 5, 6])  # a list is float32, so these are the indices 1, 0, 1
   same(v[v > 5], [6, 7])
   same(v[B(True, False, True)], [5, 7])
   same(v[Tensor([2., 0.])], [7, 5])

@@ -337,8 +337,8 @@ def test_schedules_refuse():
                lambda: schedule.ReduceLROnPlateau(opt, "less"), lambda: schedule.ReduceLROnPlateau(opt, factor=1.0)):
     with pytest.raises(ValueError): make()
   cycle = schedule.OneCycleLR(opt, 1.0, 2)
-  cycle.step()
-  with pytest.raises(RuntimeError, match="step 2 of a cycle of 2"): cycle.step()
+  for _ in range(2): cycle.step()  # the usual loop takes one after each step of the optimiser, the last one included
+  with pytest.raises(RuntimeError, match="step 3 of a cycle of 2"): cycle.step()
   opt.lr = 0.25  # a number does as well
   assert schedule.StepLR(opt, 1).get_last_lr() == 0.25
 

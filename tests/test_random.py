@@ -65,6 +65,7 @@ MAKES = {"rand": lambda: Tensor.rand(300, 701), "double": lambda: Tensor.rand(70
          "scaled": lambda: Tensor.scaled_uniform(99, 98),
          "part": lambda: Tensor.rand(300, 701).T[5:600:3, ::-2], "fused": lambda: (Tensor.rand(300, 701) * 3 - 1).relu()}
 
+@pytest.mark.threads
 @pytest.mark.parametrize("name", MAKES)
 def test_same_numbers_on_any_number_of_threads_and_instruction_set(name, engine):
   expected = draw(MAKES[name], 42).tobytes()

@@ -29,6 +29,15 @@ class TestElementwise:
     x = tensor(6, 8)
     assert kinds(x.cat(x * 2, x.exp(), dim=1)) == ["MAP"]
 
+  def test_concatenation_of_many_is_linear(self):
+    """Sixteen at a time: no element of the result adds up a thousand operands, all but one of them zero."""
+    items = kernels(Tensor.cat(*[Tensor([float(i)]).realize() for i in range(1000)]))
+    assert sum(item.shape[0] * item.inputs for item in items) < 100 * 1000
+
+  def test_many_outputs_of_one_source_share_kernels(self):
+    x = tensor(30)
+    assert len(kernels(*[x * (i + 2.) + 1 for i in range(1000)])) <= 10
+
   def test_functions_of_the_index_read_nothing(self):
     for t in (Tensor.arange(100), Tensor.eye(7), Tensor.rand(5, 5)):
       (item,) = kernels(t)

@@ -465,7 +465,7 @@ def test_setitem_leaves_others_alone():
   same(t, [[0, 1, 2], [3, 8, 9]])
   for o, v in zip(others, values): same(o, v)
   for key, value in (((5, 0), 1), (0, [1, 2]), ((0, 0, 0), 1), (slice(None, None, 0), 1), ("a", 1), (0, "x")):
-    with pytest.raises((IndexError, ValueError)): t[key] = value
+    with pytest.raises((IndexError, ValueError, RuntimeError)): t[key] = value
     same(t, [[0, 1, 2], [3, 8, 9]])
 
 def test_errors_leave_tensors_unchanged():
@@ -681,6 +681,7 @@ def test_graphs_are_freed():
   after = _engine.memory()
   assert after["objects"] == before["objects"] and after["blocks"] == before["blocks"] and after["block_bytes"] == before["block_bytes"]
 
+@pytest.mark.threads
 def test_gradients_in_threads():
   out = [None] * 4
   def run(i):

@@ -1,11 +1,11 @@
 /* The order of rows: the indices of their elements, sorted by value (see sort.h).
  *
- * A value becomes a key, an unsigned number of the same order: the sign bit of integers is inverted, floats are brought
- * into the order of their bits (-0 as 0, every NaN as the largest), and all bits are inverted for a descending order.
- * Keys of up to 32 bits stand above their index in one number, so that equal values keep their order by themselves; wider
- * keys stand beside it. Short rows are sorted by merging, long ones digit by digit from the lowest (a digit that all
- * share is left out), both of which keep the order of equal keys. Where only the first elements are asked for, the
- * digits from the highest on tell first which can be among them.
+ * A value becomes a key, an unsigned number of the same order: the sign bit of integers is inverted, floats are
+ * brought into the order of their bits (-0 as 0, every NaN as the largest), and all bits are inverted for a
+ * descending order. Keys of up to 32 bits stand above their index in one number, so that equal values keep their
+ * order by themselves; wider keys stand beside it. Short rows are sorted by merging, long ones digit by digit from
+ * the lowest (a digit that all share is left out), both of which keep the order of equal keys. Where only the first
+ * elements are asked for, the digits from the highest on tell first which can be among them.
  *
  * Rows are split over threads, never cut; a long one looks for an interrupt between its passes and parts of them.
  * Owns: a worker's memory for two copies of a row. Caller: run.c. */

@@ -239,18 +239,41 @@ static void take_back(lent *l) {
 static void delete_old(dl_managed *m) { take_back(m->manager); }
 static void delete_versioned(dl_managed_versioned *m) { take_back(m->manager); }
 
-/* Ends the use of a tensor, ours or another's. */
-static void call_deleter(dl_managed *m) {
-  if (m->deleter) m->deleter(m);
+/* Deleters of others may run Python code, while an exception is set here. They may also be called without the GIL, even
+ * after the interpreter has ended: then there is none. */
+typedef struct exception {
+  bool saved;
+  PyObject *type, *value, *traceback;
+} exception;
+
+static exception save_exception(void) {
+  exception e = {.saved = Py_IsInitialized() && PyGILState_Check()};
+  if (e.saved) PyErr_Fetch(&e.type, &e.value, &e.traceback);
+  return e;
 }
-static void call_versioned_deleter(dl_managed_versioned *m) {
+
+static void restore_exception(exception e) {
+  if (e.saved) PyErr_Restore(e.type, e.value, e.traceback);
+}
+
+/* End the use of a tensor, ours or another's. */
+static void release_old(void *managed) {
+  dl_managed *m = managed;
+  exception e = save_exception();
   if (m->deleter) m->deleter(m);
+  restore_exception(e);
+}
+static void release_versioned(void *managed) {
+  dl_managed_versioned *m = managed;
+  exception e = save_exception();
+  if (m->deleter) m->deleter(m);
+  restore_exception(e);
 }
 
 /* A capsule that nobody took anything out of. */
 static void drop_capsule(PyObject *capsule) {
-  if (PyCapsule_IsValid(capsule, OLD)) call_deleter(PyCapsule_GetPointer(capsule, OLD));
-  if (PyCapsule_IsValid(capsule, VERSIONED)) call_versioned_deleter(PyCapsule_GetPointer(capsule, VERSIONED));
+  if (PyCapsule_IsValid(capsule, OLD)) release_old(PyCapsule_GetPointer(capsule, OLD));
+  if (PyCapsule_IsValid(capsule, VERSIONED)) release_versioned(PyCapsule_GetPointer(capsule, VERSIONED));
 }
 
 /* A capsule that takes over the reference on the place's buffer. */
@@ -329,9 +352,6 @@ typedef struct offer {
   tg_dtype dtype; /* uint8 for bool: not any byte there is 0 or 1 */
   bool is_bool;
 } offer;
-
-static void release_old(void *managed) { call_deleter(managed); }
-static void release_versioned(void *managed) { call_versioned_deleter(managed); }
 
 static int refuse(const char *text, long long a, long long b) {
   PyErr_Format(PyExc_BufferError, text, a, b);
@@ -416,12 +436,13 @@ static int take(PyObject *capsule, const offer *o, int64_t first, int64_t count,
   if (PyCapsule_SetName(capsule, o->versioned ? USED_VERSIONED : USED_OLD)) return -1;
   tg_status status = tg_buffer_borrow(data, (size_t)count * tg_itemsize(o->dtype), release, o->managed, &buffer);
   if (status) {
+    fail(status);
     release(o->managed);
-    return fail(status);
+    return -1;
   }
-  status = tg_node_of(buffer, o->dtype, 1, &count, out);
+  if ((status = tg_node_of(buffer, o->dtype, 1, &count, out))) fail(status);
   tg_buffer_unref(buffer);
-  return status ? fail(status) : 0;
+  return status ? -1 : 0;
 }
 
 PyObject *exchange_from_dlpack(PyObject *unused, PyObject *args, PyObject *kwargs) {

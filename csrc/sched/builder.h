@@ -27,6 +27,7 @@ typedef struct item_edge {
 typedef struct item {
   tg_node *node;
   int64_t first_edge, first_reader; /* into edges; -1: none */
+  int64_t placed_reader;            /* into edges: that of the reader placed last; -1 */
   int64_t reduction;                /* into reductions, for a reduce; -1 */
   int64_t mark;                     /* scratch of searches */
   int64_t group, next_member;       /* the kernel it is computed in, -1 if in none or in every one that reads it */

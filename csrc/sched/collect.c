@@ -32,6 +32,7 @@ static tg_status add_item(tg_builder *b, tg_node *n) {
   b->items[b->nitem] = (item){.node = n,
                               .first_edge = -1,
                               .first_reader = -1,
+                              .placed_reader = -1,
                               .reduction = -1,
                               .group = -1,
                               .next_member = -1,

@@ -89,6 +89,8 @@ static void add_member(tg_builder *b, int64_t g, int64_t i, tg_view *view) { /* 
   it->next_member = b->groups[g].first_member;
   b->groups[g].first_member = i;
   b->groups[g].weight++;
+  for (int64_t e = it->first_edge; e >= 0 && e < it->first_edge + it->nedge; e++)
+    b->items[b->edges[e].src].placed_reader = e;
 }
 
 /* Positions of a reduce's elements from its whole domain: those of the out dims. */
@@ -165,7 +167,8 @@ static tg_status change_domain(tg_builder *b, group *g, tg_view *domain, int nou
   return TG_OK;
 }
 
-/* Does the group store its root cropped? What is seen from there has the crop's bounds, which reductions know nothing of. */
+/* Does the group store its root cropped? What is seen from there has the crop's bounds, which reductions know nothing
+ * of. */
 static bool is_cropped(const tg_builder *b, const group *g) {
   const tg_view *root = b->items[g->root].view; /* NULL if it is a reduce that is being placed */
   return root && root->nbound;
@@ -447,12 +450,12 @@ static bool same_domain(const group *g, int ndim, const int64_t *shape) {
 }
 
 /* A group over a domain of `whole`'s dims that reads item `src` at the points at which `view`, of whole's shape, sees
- * it: *found, or -1. */
+ * it: *found, or -1. The reader placed last is looked at first: of many readers the earlier ones' groups are full. */
 static tg_status group_reading(const tg_builder *b, const item *src, tg_view *view, const tg_view *whole,
                                int64_t *found) {
-  int looked = 0;
   *found = -1;
-  for (int64_t o = src->first_reader; o >= 0 && looked < MAX_LOOK; o = b->edges[o].next, looked++) {
+  int64_t o = src->placed_reader;
+  for (int looked = 0; o >= 0 && looked < MAX_LOOK; o = looked++ ? b->edges[o].next : src->first_reader) {
     int64_t in = b->items[b->edges[o].reader].group;
     tg_view *seen = NULL, *here = NULL;
     if (in < 0 || !reads_points(b, &b->edges[o]) || !same_domain(&b->groups[in], whole->ndim, whole->shape)) continue;

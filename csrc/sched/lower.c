@@ -221,10 +221,11 @@ static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *ou
 static tg_status lower_edge(lowering *l, const item_edge *e, bool summed, int32_t *out) {
   tg_status status = lower_value(l, e->src, e->view, out);
   if (status) return status;
-  const tg_instr *in = &l->program.instr[*out], *source = &l->program.instr[in->src[0]];
-  bool rounds = in->code == TG_I_CAST && in->dtype == source->dtype &&
-                tg_computed((tg_dtype)in->arg) != (tg_dtype)in->arg;
-  if (summed && rounds && source->code == TG_I_OP && source->op == TG_OP_MUL) *out = in->src[0];
+  const tg_node *n = l->b->items[e->src].node;
+  const tg_instr *in = &l->program.instr[*out];
+  bool product = n->kind == TG_NODE_ELEMENTWISE && n->op == TG_OP_MUL &&
+                 tg_computed((tg_dtype)n->dtype) != (tg_dtype)n->dtype;
+  if (summed && product && in->code == TG_I_CAST && type_of(l, in->src[0]) == in->dtype) *out = in->src[0];
   if (!masked(e->view) || keeps_zero(l, *out, ZERO_DEPTH)) return TG_OK;
   return emit_gate(l, e->view, *out, out);
 }

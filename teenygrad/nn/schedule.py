@@ -79,7 +79,7 @@ class OneCycleLR(LRScheduler):
     self.min_lr = self.initial_lr / final_div_factor
     super().__init__(optimizer)
   def rate(self) -> float:
-    if self.last_epoch >= self.total_steps: raise RuntimeError(f"step {self.last_epoch} of a cycle of {self.total_steps} steps")
+    if self.last_epoch > self.total_steps: raise RuntimeError(f"step {self.last_epoch} of a cycle of {self.total_steps} steps")
     anneal, top = _cosine if self.anneal_strategy == "cos" else _linear, self.pct_start * self.total_steps - 1
     if self.last_epoch <= top: return anneal(self.initial_lr, self.max_lr, self.last_epoch / top if top else 1.0)
     return anneal(self.max_lr, self.min_lr, (self.last_epoch - top) / ((self.total_steps - 1 - top) or 1))

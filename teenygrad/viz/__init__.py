@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 def record(path: Optional[str] = None, keep: bool = False) -> Recording:
   """A context manager that notes all that is realized within it, and the line of the program that asked for each operation. With a path it writes
-  a page there in the end (an HTML file, or the same as data for a name that ends in .json). keep: keeps every value, for `why` to find the first
-  NaN among them. OSError at once if the path can't be written."""
+  a page there in the end (an HTML file, or the same as data for a name that ends in .json). keep: keeps every value, until the next
+  recording that does, for `why` to find the first NaN among them. OSError at once if the path can't be written."""
   from teenygrad.viz.recording import Recording
   return Recording(path, keep)
 

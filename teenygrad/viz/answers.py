@@ -106,7 +106,8 @@ def _counts(nodes: List[Node]) -> Iterator[Tuple[Node, Optional[Tuple[float, flo
   """Of each node how many NaN and how many infinities its value has; None for one that is too large to look at."""
   from teenygrad.tensor import Tensor
   for start in range(0, len(nodes), AT_ONCE):
-    some, asked = nodes[start:start + AT_ONCE], []
+    some = nodes[start:start + AT_ONCE]
+    asked: List[Optional[tuple]] = []
     for n in some:
       x = Tensor(n.value)
       if prod(x.shape) > MOST_ELEMENTS: asked.append(None)
@@ -149,7 +150,9 @@ def _values(t: Any) -> List[str]:
     where = _source(at.origin)
     if at.id == _engine.node(t.lazydata)["id"]:
       out.append("What it was computed from is no longer known: compute it within viz.record(keep=True), or ask before backward().")
-    else: out.append(f"The {'' if said else 'first '}{what} is in a value at hand of shape {tuple(at.value.shape)}{', from ' + where if where else ''}.")
+    else:
+      where = f", from {where}" if where else ""
+      out.append(f"The {'' if said else 'first '}{what} is in a value at hand of shape {tuple(at.value.shape)}{where}.")
   else: out += _culprit(at, by_id, counts, what)
   return out
 
@@ -218,6 +221,7 @@ def _reached(t: Any, loss: Any) -> List[str]:
     if getattr(at, "_ctx", None) is None and any(n.id == own for n in _graph(at)):
       where = _source(_engine.node(at.lazydata)["origin"])
       return ["The loss depends on its value, but the way back is cut" + (f" at {where}" if where else f" at a tensor of shape {at.shape}")
-              + ": by detach(), by Tensor.no_grad, or by an operation without a gradient (a comparison, a cast to integers, an index)."]
+              + ": by detach(), by Tensor.no_grad, or by an operation without a gradient (a comparison, a cast to integers, an index).",
+              *_no_grad(type(loss))]
   if loss._ctx is None: return [f"The loss has no graph: its requires_grad is {loss.requires_grad}.", *_no_grad(type(loss))]
   return ["The loss is not computed from it, as far as its graph is known. Was another tensor used, or a copy of the values (numpy(), assign)?"]

@@ -74,13 +74,14 @@ class _Lines:
 
 def _kernel(schedule: Schedule, i: int, lines: _Lines, limit: Dict[str, float], whole: bool) -> dict:
   d = schedule.description
-  k, n = d["kernels"][i], max(1, schedule.count)
+  k = d["kernels"][i]
   ops = model.operations(d, i) if whole else []
   program = k["program"] if len(k["program"]) <= MOST_LINES else [*k["program"][:MOST_LINES], f"... and {len(k['program']) - MOST_LINES} lines more"]
   return {"kind": k["kind"], "shape": list(k["shape"]), "reduced": list(k["reduced"]), "dtype": k["dtype"], "text": k["text"],
           "fused": k["text"].partition(": ")[2], "program": program, "reads": k["reads"], "writes": k["writes"], "chain": k["chain"],
           "bytes": k["read"] + k["written"], "read": k["read"], "written": k["written"], "flops": k["flops"], "f64": k["f64"],
-          "seconds": schedule.seconds[i] / n if schedule.count else None, "best": schedule.best[i] if schedule.count else None,
+          "seconds": schedule.typical(i) if schedule.count else None, "best": schedule.best[i] if schedule.count else None,
+          "all": schedule.seconds[i] if schedule.count else None,
           "memory": k.get("memory"), "estimate": model.estimate(k, limit), "bound": model.bound(k, limit), "why": model.reason(d, i),
           "ops": [_operation(op, lines) for op in ops]}
 

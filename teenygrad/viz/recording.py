@@ -1,10 +1,11 @@
 """Watching a program: where each operation comes from, and what each realize ran."""
 from __future__ import annotations
-import atexit, contextlib, linecache, os, sys, tempfile, threading, weakref
+import atexit, contextlib, linecache, os, statistics, sys, tempfile, threading
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from teenygrad import _engine
 
 MOST_SCHEDULES = 200   # distinct ones kept whole while recording; of the others the count and the time
+MOST_SAMPLES = 256     # of a schedule's times, for the median
 MOST_MOMENTS = 4096    # of the time line, then neighbours are joined
 MOST_EVENTS = 300_000  # of a trace, about 200 MB
 
@@ -74,11 +75,19 @@ class Schedule:
     self.description, self.count, self.planning = description, 0, 0.
     self.seconds = [0.] * len(description["kernels"])  # in all
     self.best = [float("inf")] * len(description["kernels"])
+    self._samples: List[tuple] = []  # the times of every _step-th realize
+    self._step = 1
 
   @property
   def total(self) -> float: "Seconds in kernels."; return sum(self.seconds)
 
+  def typical(self, kernel: int) -> float:
+    """The median of a kernel's times: one that had to wait for another program's does not count."""
+    return statistics.median(sample[kernel] for sample in self._samples)
+
   def add(self, description: dict) -> None:
+    if self.count % self._step == 0: self._samples.append(tuple(kernel["seconds"] for kernel in description["kernels"]))
+    if len(self._samples) > MOST_SAMPLES: self._samples, self._step = self._samples[::2], 2 * self._step
     self.count += 1
     self.planning += description["planned"] - description["asked"]
     for i, kernel in enumerate(description["kernels"]):
@@ -112,7 +121,6 @@ class Recording:
     self.realizes, self.seconds, self.dropped_events = 0, 0., 0
     self.dropped = [0, 0, 0.]     # distinct schedules left out, their realizes, their seconds
     self._by_key: Dict[tuple, Schedule] = {}
-    if keep: _keeping.add(self)
 
   def __enter__(self) -> Recording: start(self); return self
   def __exit__(self, exc_type, exc_value, traceback) -> None:
@@ -185,10 +193,11 @@ def _told(description: dict) -> None:
 
 def start(recording: Recording) -> None:
   """The engine's operations and realizes are noted from now on. RuntimeError if they are already."""
-  global _active
+  global _active, _last_keeping
   with _lock:
     if recording in _active: raise RuntimeError("this recording has been started already")
     _active += (recording,)
+    if recording.kept is not None: _last_keeping = recording
     _engine.set_recorder(_origin)
     _engine.set_tracer(_told)
 
@@ -201,13 +210,11 @@ def stop(recording: Recording) -> None:
       _engine.set_recorder(None)
       _engine.set_tracer(None)
 
-_keeping: "weakref.WeakSet[Recording]" = weakref.WeakSet()
+_last_keeping: Optional[Recording] = None
 
 def kept_nodes() -> Dict[int, dict]:
-  """What all recordings that there are keep, by the ids of the nodes."""
-  found: Dict[int, dict] = {}
-  for recording in list(_keeping): found.update(recording.kept or {})
-  return found
+  """What the last recording that keeps values has kept, by the ids of the nodes."""
+  return _last_keeping.kept or {} if _last_keeping else {}
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:

@@ -41,7 +41,7 @@ def _kernel_lines(d: dict, i: int, limit: dict) -> List[str]:
     rows.append((f"%{n} {op['op']}{over}", f"{model.shape_text(op['shape'])} {model.short_dtype(op['dtype'])}", ", ".join(args),
                  (f"{line_text(op['origin'])}  {line.code}" if line else "") + (f"  [gradient of {line_text(line.of)}]" if line and line.of else "")))
     if op["store"] is not None: rows.append(("", "", f"→ {buffer(op['store'])}", ""))
-  widths = [min(44, max((len(row[c]) for row in rows), default=0)) for c in range(3)]
+  widths = [min(64, max((len(row[c]) for row in rows), default=0)) for c in range(3)]
   most = max(80, shutil.get_terminal_size((140, 40)).columns)
   lines = [f"{i}  {heading(d, i, limit)}"]
   lines += [("   " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths)) + "  " + row[3]).rstrip()[:most] for row in rows]

@@ -338,6 +338,7 @@ def pool(g):
   r, n = g.random, min(len(g.shapes[x]), g.one([1, 2, 2, 2, 3]))
   kernel, stride, dilation = (tuple(r.choice(items) for _ in range(n)) for items in ([1, 2, 2, 3], [1, 2, 2, 3], [1, 1, 1, 2]))
   name, theirs = g.one([("max_pool2d", "pooled(torch.amax)"), ("avg_pool2d", "pooled(torch.mean)"), ("_pool", "windows")])
+  if any(d * (k - 1) >= s for d, k, s in zip(dilation, kernel, g.shapes[x][-n:])): name, theirs = "_pool", "windows"  # which may be empty
   step = g.one([kernel, stride]) if name == "_pool" else g.one([None, stride])
   g.add((x,), f"x.{name}(p, q, r)", f"{theirs}(x, p, q, r)", kernel, step, dilation, exact=name != "avg_pool2d", sums=name == "avg_pool2d")
 
