@@ -11,7 +11,7 @@ SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') s
 # For targets that run elsewhere than here.
 RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 
-.PHONY: build debug test test-isa test-aarch64 test-memory fuzz stress asan ubsan tsan bench lint tidy types dist size clean
+.PHONY: build debug test test-isa test-aarch64 test-memory fuzz stress asan ubsan tsan bench lint tidy types dist docs size clean
 
 build: build/release.stamp
 
@@ -124,6 +124,10 @@ dist: | $(VENV)
 	  { ! grep . || { echo "not in the source distribution" >&2; exit 1; }; }
 	@ls -l build/dist/*.whl build/dist/*.tar.gz | awk '{print $$5, $$NF}'
 	@test $$(stat -c %s build/dist/*.whl 2>/dev/null || stat -f %z build/dist/*.whl) -lt 1000000
+
+# The pages that are made of the sources.
+docs: build
+	$(PYTHON) docs/generate.py
 
 # What a reader reads.
 size: | $(VENV)

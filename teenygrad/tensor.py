@@ -159,6 +159,7 @@ class Tensor(Interop, Composed):
     return self
 
   # *** creation ***
+  # The shape is ints, a tuple or a list; dtype and requires_grad are the constructor's, and device means nothing. ValueError for a negative size.
 
   @staticmethod
   def full(shape, fill_value: Number, device=None, dtype: Optional[DType] = None, requires_grad: Optional[bool] = None) -> Tensor:
@@ -198,6 +199,7 @@ class Tensor(Interop, Composed):
     return Tensor((i.reshape(dim, 1) == i).lazydata.cast(dtype or Tensor.default_type), requires_grad=requires_grad)
 
   # *** random numbers ***
+  # The shape and the keywords as in creation. A result is a leaf. Its numbers depend neither on the threads nor on the instruction set.
 
   @staticmethod
   def manual_seed(seed: int = 0) -> None: "Starts the random numbers that belong to the seed."; Tensor._seed = arguments.integer(seed, "a seed")
@@ -264,6 +266,7 @@ class Tensor(Interop, Composed):
     return out.squeeze(0) if self.ndim == 1 else out
 
   # *** movement ***
+  # Of every dtype. A result is a view of the operand, copied only where it has to be stored; the gradient moves back.
 
   def _axis(self, dim: int, extra: int = 0) -> int:
     """The axis dim (negative: from the end) of as many as self has and `extra` more. IndexError if there is none."""
@@ -447,6 +450,8 @@ class Tensor(Interop, Composed):
     return mlops.Gather.apply(self, idx.detach().cast(dtypes.int64), axis=dim)
 
   # *** reductions ***
+  # Over one axis, several (a tuple or a list) or all (None), negative ones from the end; keepdim keeps them with size 1. IndexError for an axis
+  # out of range, ValueError for one that is given twice.
 
   def _reduce(self, fxn: Type[Function], axis, keepdim: bool) -> Tensor:
     axes = self._axes(axis)
@@ -515,10 +520,11 @@ class Tensor(Interop, Composed):
   def tril(self, k: int = 0) -> Tensor: "The last two axes' lower triangle up to diagonal k; 0 elsewhere."; return self._tri(k, False)
 
   # *** products, convolution, pooling ***
+  # In the larger dtype of the operands: integers wrap, sums of half are made in float32 and rounded once.
 
   def dot(self, w: Any) -> Tensor:
-    """The matrix product as np.matmul, w a Tensor, array or list: axes before the last two broadcast. AssertionError for shape () and inner sizes
-    that differ."""
+    """The matrix product as np.matmul, w a Tensor, array or list: (*, n, k) and (*, k, m) give (*, n, m), the axes in front being broadcast; one axis
+    is a vector's. AssertionError for shape () and inner sizes that differ."""
     if not isinstance(w, Tensor): w = arguments.factor(self, w)
     assert (n := self.ndim) and (m := w.ndim) and self.shape[-1] == w.shape[-min(m, 2)], f"no matrix product of the shapes {self.shape} and {w.shape}"
     if n == 1: return self.unsqueeze(0).dot(w).squeeze(-1 if m == 1 else -2)
@@ -528,7 +534,7 @@ class Tensor(Interop, Composed):
     """self @ x, or x @ self if reverse; as dot."""
     return arguments.factor(self, x).dot(self) if reverse else self.dot(x)
   def linear(self, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
-    """self @ weight + bias for a weight (in, out); self * weight for one of one axis."""
+    """self (*, in) @ weight (in, out) + bias (out): (*, out). For a weight of one axis self * weight + bias."""
     x = self * weight if (weight := arguments.operand(weight, "the weight")).ndim == 1 else self.dot(weight)
     return x if bias is None else x + bias
 
@@ -538,7 +544,8 @@ class Tensor(Interop, Composed):
     assert self.ndim >= len(k_) == len(stride) == len(dilation), f"windows {k_}, stride {stride} and dilation {dilation} over {self.shape}"
     return mlops.Window.apply(self, kernel=tuple(k_), stride=tuple(stride), dilation=tuple(dilation))
   def avg_pool2d(self, kernel_size=(2, 2), stride=None, dilation=1) -> Tensor:
-    """The mean of each window over the last axes, as many as the kernel has (an int: two); stride None is the kernel. AssertionError for more axes
+    """The mean of each window over the last axes, as many as the kernel has (an int: two); stride None is the kernel. n elements become
+    (n - dilation (kernel - 1) - 1) // stride + 1. AssertionError for more axes
     than there are and for lengths that differ, ValueError for numbers below 1 and windows larger than the input."""
     return self._pool(*(w := arguments.pool(self.shape, kernel_size, stride, dilation))).mean(tuple(range(-len(w[0]), 0)))
   def max_pool2d(self, kernel_size=(2, 2), stride=None, dilation=1) -> Tensor:
@@ -584,6 +591,7 @@ class Tensor(Interop, Composed):
     return self + bias.reshape(-1, *(1,) * (self.ndim - 2))
 
   # *** elementwise functions: floats of integers in default_type ***
+  # The result has the shape of the operand. neg, relu, trunc, floor, ceil, abs, sign, square, clip, maximum and minimum keep integers what they are.
 
   def neg(self) -> Tensor: "-self; bools count as int32."; return mlops.Neg.apply(self if self.dtype != dtypes.bool else self.cast(dtypes.int32))
   def log(self) -> Tensor: "The natural logarithm: -inf at 0, NaN below."; return mlops.Log.apply(self._float())
@@ -621,16 +629,16 @@ class Tensor(Interop, Composed):
     if a.dtype != b.dtype: a, b = (t.cast(max(a.dtype, b.dtype)) for t in (a, b))
     return mlops.Maximum.apply(a._reversed(), b._reversed())._reversed()
   def relu6(self) -> Tensor: "min(relu(self), 6)."; return self.relu().minimum(6)
-  def hardswish(self) -> Tensor: "self relu6(self + 3) / 6."; return self * (self + 3).relu6() * (1 / 6)
+  def hardswish(self) -> Tensor: "self relu6(self + 3) / 6 (Howard et al., 2019)."; return self * (self + 3).relu6() * (1 / 6)
   def hardtanh(self, min_val: Number = -1, max_val: Number = 1) -> Tensor: "clip(min_val, max_val)."; return self.clip(min_val, max_val)
   def leakyrelu(self, neg_slope: Number = 0.01) -> Tensor: "self above 0, neg_slope self below."; return (self > 0).where(self, self * neg_slope)
   def elu(self, alpha: Number = 1.0) -> Tensor:
-    """self above 0, alpha (exp(self) - 1) below."""
+    """self above 0, alpha (exp(self) - 1) below (Clevert et al., 2016)."""
     return (self > 0).where(self, alpha * mlops.Expm1.apply((self > 0).where(0, self)._float()))
   def celu(self, alpha: Number = 1.0) -> Tensor:
-    """self above 0, alpha (exp(self / alpha) - 1) below."""
+    """self above 0, alpha (exp(self / alpha) - 1) below (Barron, 2017)."""
     return (self > 0).where(self, alpha * mlops.Expm1.apply((self > 0).where(0, self) / float(alpha)))
-  def swish(self) -> Tensor: "self sigmoid(self)."; return ((x := self._wide()) * x.sigmoid()).cast(self._float().dtype)
+  def swish(self) -> Tensor: "self sigmoid(self) (Ramachandran et al., 2017)."; return ((x := self._wide()) * x.sigmoid()).cast(self._float().dtype)
   silu = swish
   def quick_gelu(self) -> Tensor: "self sigmoid(1.702 self)."; return self * (self * 1.702).sigmoid()
   def gelu(self) -> Tensor:
@@ -647,7 +655,7 @@ class Tensor(Interop, Composed):
   def softplus(self, beta: Number = 1) -> Tensor:
     """log(1 + exp(beta self)) / beta."""
     return mlops.Softplus.apply(self._float(), beta=float(arguments.number(beta, "beta")))
-  def mish(self) -> Tensor: "self tanh(softplus(self))."; return ((x := self._wide()) * x.softplus().tanh()).cast(self._float().dtype)
+  def mish(self) -> Tensor: "self tanh(softplus(self)) (Misra, 2019)."; return ((x := self._wide()) * x.softplus().tanh()).cast(self._float().dtype)
   def softsign(self) -> Tensor: "self / (1 + abs(self))."; return self / (1 + self.abs())
   def where(self, x: Any, y: Any) -> Tensor:
     """x where self is not zero, else y; Tensors or numbers, all broadcast. Numbers have the other's dtype, or two of them self's (default_type
@@ -659,6 +667,7 @@ class Tensor(Interop, Composed):
     return mlops.Where.apply(self, x, y)
 
   # *** arithmetic and comparison ***
+  # The other operand is a Tensor, a number, a list or an array. Shapes broadcast: axes are aligned at the last one, those of size 1 repeat.
 
   def _beside(self, x: Any, exact: bool = False) -> Tuple[Tensor, Tensor]:
     """self and x, a number, list or array, as Tensors that can be operands. A number takes self's dtype, but int32 beside bool, and a float makes
@@ -750,7 +759,7 @@ class Tensor(Interop, Composed):
   # *** networks and losses ***
 
   def sequential(self, ll: Iterable) -> Tensor:
-    """The callables applied one after the other."""
+    """What the last of the callables gives, each being called with the result of the one before, the first with self."""
     for f in ll: self = f(self)
     return self
   def layernorm(self, axis=-1, eps: Number = 1e-5) -> Tensor:
@@ -766,7 +775,7 @@ class Tensor(Interop, Composed):
     x = x * channels(invstd)
     return x if bias is None else x + channels(bias)
   def dropout(self, p: Number = 0.5) -> Tensor:
-    """While Tensor.training: zero with probability p, else divided by 1 - p; otherwise self."""
+    """While Tensor.training: zero with probability p, else divided by 1 - p (Srivastava et al., 2014); otherwise self. ValueError for another p."""
     if not 0 <= (p := arguments.number(p, "a probability")) <= 1: raise ValueError(f"dropout with probability {p}")
     if not Tensor.training or p == 0: return self
     return (Tensor.rand(*self.shape, dtype=dtypes.float32) >= p).where(self * (1 / (1.0 - p)), 0.0)
@@ -787,7 +796,7 @@ class Tensor(Interop, Composed):
     if attn_mask is not None and mask.dtype == dtypes.bool: weights = mask.where(weights, 0)
     return weights.dropout(dropout_p).dot(value)
   def binary_crossentropy(self, y: Tensor) -> Tensor:
-    """The mean of -y log(self) - (1 - y) log(1 - self) for probabilities self."""
+    """The mean of -y log(self) - (1 - y) log(1 - self) for probabilities self and y of shapes that broadcast."""
     y = arguments.operand(y, "the labels")
     return (-y * self.log() - (1 - y) * (1 - self).log()).mean()
   def binary_crossentropy_logits(self, y: Tensor) -> Tensor:
