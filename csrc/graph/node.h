@@ -72,8 +72,8 @@ tg_status tg_node_arange(tg_dtype dtype, int64_t n, tg_node **out) TG_MUST_CHECK
 tg_status tg_node_random(tg_dtype dtype, int ndim, const int64_t *shape, uint64_t key, tg_node **out) TG_MUST_CHECK;
 
 /* op of kind UNARY, BINARY or TERNARY on tg_ops[op].arity edges of equal shape (VALUE otherwise).
- * The dtype is the promoted one; TYPE where the op has no meaning for it (NEG, SUB, MOD, FLOORDIV, SHL and SHR of bools,
- * operations on bits of floats), UNSUPPORTED for ops that are only named. */
+ * The dtype is the promoted one; TYPE where the op has no meaning for it (NEG, SUB, MOD, FLOORDIV, SHL and SHR of
+ * bools, operations on bits of floats), UNSUPPORTED for ops that are only named. */
 tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) TG_MUST_CHECK;
 /* The operand that an operation returns as it is, whatever its values: of x * 1, x / 1 and x - 0 (x + 0 changes -0). -1
  * if there is none. */
@@ -87,8 +87,8 @@ tg_status tg_node_reduce(tg_op op, tg_edge src, uint32_t axes, tg_edge *out) TG_
 tg_status tg_node_copy(tg_edge src, tg_node **out) TG_MUST_CHECK;
 /* out[i, j, ...] = in[i, 0, ...] + in[i, 1, ...] + ... up to j along the axis, in the source's dtype. */
 tg_status tg_node_scan(tg_edge src, int axis, tg_node **out) TG_MUST_CHECK;
-/* out[i, j, ...] = the index along the axis (1, say) of the element that comes j-th in order, for j < count: VALUE if the
- * axis has fewer. Equal elements come in the order of their indices; NaN is larger than all numbers. */
+/* out[i, j, ...] = the index along the axis (1, say) of the element that comes j-th in order, for j < count: VALUE if
+ * the axis has fewer. Equal elements come in the order of their indices; NaN is larger than all numbers. */
 tg_status tg_node_sort(tg_edge src, int axis, bool descending, int64_t count, tg_node **out) TG_MUST_CHECK;
 /* out[i, j, ...] = data[i, index[i, j, ...], ...] for axis 1, of index's shape, whose other axes are at most
  * data's. TYPE unless index has an integer dtype, VALUE for other shapes; INDEX for what lies outside the
