@@ -5,4 +5,5 @@ except ImportError as e:
 from teenygrad.tensor import Tensor
 from teenygrad import realize, shape  # noqa: F401
 
+__version__ = "0.1.0"  # pyproject.toml takes it from here
 from_dlpack = Tensor.from_dlpack
