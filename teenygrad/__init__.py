@@ -6,4 +6,5 @@ from teenygrad.tensor import Tensor
 from teenygrad import realize, shape  # noqa: F401
 from teenygrad import viz  # noqa: F401
 
+__version__ = "0.1.0"  # pyproject.toml takes it from here
 from_dlpack = Tensor.from_dlpack

@@ -1,7 +1,6 @@
 """How a Tensor behaves as a Python and a NumPy object: its text, its conversions, its copies, and memory shared with other libraries
 (docs/neighbours.md). What it computes is in tensor.py."""
 from __future__ import annotations
-import html
 from typing import Any, Optional
 import numpy as np
 from teenygrad import arguments, tensor
@@ -63,7 +62,7 @@ class Interop(Exporter):
     """For notebooks: what the Tensor is, and a table of the corners of its first matrix; nothing is computed for it."""
     computed = self.lazydata.computed
     notes = [f"shape {self.shape}", str(self.dtype), self.device, *self._notes(), *([] if computed else ["not computed yet"])]
-    head = f"<div><b>Tensor</b> {html.escape(', '.join(notes))}</div>"
+    head = f"<div><b>Tensor</b> {', '.join(notes).replace('<', '&lt;').replace('>', '&gt;')}</div>"
     if not computed or not self.numel(): return head
     rows = np.asarray(self)[(0,) * max(0, self.ndim - 2)]
     rows = rows.reshape(1, -1) if rows.ndim < 2 else rows

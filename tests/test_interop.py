@@ -12,7 +12,8 @@ from teenygrad.lazy import LazyBuffer
 
 DTYPES = sorted(set(DTYPES_DICT.values()))
 NUMPY_DTYPES = [d for d in DTYPES if d.np]
-TORCH = {dtypes.bool: torch.bool, dtypes.bfloat16: torch.bfloat16, **{d: getattr(torch, np.dtype(d.np).name) for d in NUMPY_DTYPES if d != dtypes.bool}}
+TORCH = {dtypes.bool: torch.bool, dtypes.bfloat16: torch.bfloat16,
+         **{d: getattr(torch, np.dtype(d.np).name) for d in NUMPY_DTYPES[1:]}}
 
 def same(x, expected, dtype=None):
   x = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
@@ -24,8 +25,8 @@ def make(dtype, shape=(2, 3)):
   a = np.asarray(np.arange(math.prod(shape)).reshape(shape) % 5).astype(dtype.np or np.float32)
   return (Tensor(a) if dtype.np else Tensor(a).cast(dtype)).realize(), a
 
-def live():
-  gc.collect()
+def live(collect=True):
+  if collect: gc.collect()
   memory = _engine.memory()
   return memory["objects"], memory["blocks"], memory["block_bytes"]
 
@@ -103,7 +104,8 @@ def test_html():
   assert cells == [[("…" if None in (i, j) else f"{10 * i + j}") for j in (0, 1, 2, None, 7, 8, 9)] for i in (0, 1, 2, None, 7, 8, 9)]
   assert Tensor([1 / 3, 2])._repr_html_().endswith("<table><tr><td>0.3333</td><td>2</td></tr></table>")
   assert "True" in Tensor(np.array(True))._repr_html_() and "<table>" not in Tensor([])._repr_html_()
-  assert "requires_grad=True" in Tensor([1.], requires_grad=True)._repr_html_() and "1.5" in Tensor(1.5, dtype=dtypes.bfloat16).realize()._repr_html_()
+  assert "requires_grad=True" in Tensor([1.], requires_grad=True)._repr_html_()
+  assert "<td>1.5</td>" in Tensor(1.5, dtype=dtypes.bfloat16).realize()._repr_html_()
 
 def test_html_computes_nothing():
   x = Tensor.rand(3, requires_grad=True)
@@ -115,16 +117,15 @@ def test_html_computes_nothing():
 
 # ---- NumPy ----
 
-OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.matmul, operator.lt, operator.le, operator.gt, operator.ge,
-             operator.eq, operator.ne]
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.matmul, operator.lt, operator.le, operator.gt,
+             operator.ge, operator.eq, operator.ne]
 IN_PLACE = [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow, operator.imatmul]
 
 @pytest.mark.parametrize("op", OPERATORS, ids=lambda f: f.__name__)
 def test_operators_give_tensors(op):
   """With NumPy's arrays and scalars and torch's tensors on either side."""
   a, b = np.float32([[1, 2], [3, 4]]), np.float32([[5, 1], [3, 2]])
-  pairs = [(x, y) for x, y in ((a, Tensor(b)), (Tensor(a), b), (torch.tensor(a), Tensor(b)), (Tensor(a), torch.tensor(b)))
-           if op is not operator.pow or not isinstance(x, torch.Tensor)]
+  pairs = [(a, Tensor(b)), (Tensor(a), b), (torch.tensor(a), Tensor(b)), (Tensor(a), torch.tensor(b))]
   if op is not operator.matmul:
     pairs += [(x, Tensor(b)) for x in (np.float32(3), np.array(3, np.float32), np.int64(3), np.float64(3))]
     pairs += [(Tensor(b), x) for x in (np.float32(3), np.array(3, np.float32), np.int64(3), np.float64(3))]
@@ -135,7 +136,7 @@ def test_operators_give_tensors(op):
 
 @pytest.mark.parametrize("op", IN_PLACE, ids=lambda f: f.__name__)
 def test_operators_in_place(op):
-  """An array's name stands for a new Tensor afterwards, and the array is as it was; torch refuses."""
+  """NumPy refuses; the name of a tensor of torch stands for a new Tensor afterwards, and that tensor is as it was."""
   a, b = np.float32([[1, 2], [3, 4]]), np.float32([[5, 1], [3, 2]])
   expected, x = op(a.copy(), b), a.copy()
   for other in (b, torch.tensor(b), Tensor(b)):
@@ -143,10 +144,10 @@ def test_operators_in_place(op):
     got = op(t, other)
     assert got is t
     np.testing.assert_allclose(t.numpy(), expected, rtol=1e-6)
-  with pytest.raises((TypeError, RuntimeError)): op(torch.tensor(a), Tensor(b))
-  if op is operator.imatmul: pytest.raises(TypeError, op, x, Tensor(b))
-  else: np.testing.assert_allclose(op(x, Tensor(b)).numpy(), expected, rtol=1e-6)
-  np.testing.assert_array_equal(x, a)
+  y = torch.tensor(a)
+  np.testing.assert_allclose(op(y, Tensor(b)).numpy(), expected, rtol=1e-6)
+  pytest.raises(TypeError, op, x, Tensor(b))
+  for z in (x, y): np.testing.assert_array_equal(z, a)
 
 def test_gradients_pass_through_operators_with_others():
   w = Tensor([1., 2.], requires_grad=True)
@@ -224,8 +225,8 @@ def test_memoryviews_of_every_dtype_and_shape():
 
 class Buffer(ctypes.Structure):
   """Py_buffer."""
-  _fields_ = [("buf", ctypes.c_void_p), ("obj", ctypes.py_object), ("len", ctypes.c_ssize_t), ("itemsize", ctypes.c_ssize_t), ("readonly", ctypes.c_int),
-              ("ndim", ctypes.c_int), ("format", ctypes.c_char_p), ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
+  _fields_ = [("buf", ctypes.c_void_p), ("obj", ctypes.py_object), ("len", ctypes.c_ssize_t), ("itemsize", ctypes.c_ssize_t),
+              ("readonly", ctypes.c_int), ("ndim", ctypes.c_int), ("format", ctypes.c_char_p), ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
               ("strides", ctypes.POINTER(ctypes.c_ssize_t)), ("suboffsets", ctypes.c_void_p), ("internal", ctypes.c_void_p)]
 
 def test_what_buffers_are_asked_for():
@@ -247,7 +248,8 @@ def test_what_buffers_are_asked_for():
       if flags & f != f:
         order = [b.strides[0], b.strides[1]] if b.strides else [4 * array_.shape[1], 4]
         if flags & ~form != strides: assert order == [4 * array_.shape[1], 4]
-        got = [[ctypes.c_float.from_address(b.buf + i * order[0] + j * order[1]).value for j in range(array_.shape[1])] for i in range(array_.shape[0])]
+        rows, columns = array_.shape
+        got = [[ctypes.c_float.from_address(b.buf + i * order[0] + j * order[1]).value for j in range(columns)] for i in range(rows)]
         assert got == array_.tolist()
       release(b)
   file = io.BytesIO()
@@ -354,14 +356,14 @@ def test_dlpack_arguments():
 
 # ---- DLPack: capsules made by hand ----
 
+c_int, c_long, c_pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
+DELETER = ctypes.CFUNCTYPE(None, c_pointer)
 class DLTensor(ctypes.Structure):
-  _fields_ = [("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32), ("ndim", ctypes.c_int32), ("code", ctypes.c_uint8),
-              ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)), ("strides", ctypes.POINTER(ctypes.c_int64)),
-              ("byte_offset", ctypes.c_uint64)]
-DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-class Old(ctypes.Structure): _fields_ = [("tensor", DLTensor), ("manager", ctypes.c_void_p), ("deleter", ctypes.c_void_p)]
+  _fields_ = [("data", c_pointer), ("device_type", c_int), ("device_id", c_int), ("ndim", c_int), ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8),
+              ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(c_long)), ("strides", ctypes.POINTER(c_long)), ("byte_offset", ctypes.c_uint64)]
+class Old(ctypes.Structure): _fields_ = [("tensor", DLTensor), ("manager", c_pointer), ("deleter", c_pointer)]
 class Versioned(ctypes.Structure):
-  _fields_ = [("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("manager", ctypes.c_void_p), ("deleter", ctypes.c_void_p), ("flags", ctypes.c_uint64),
+  _fields_ = [("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("manager", c_pointer), ("deleter", c_pointer), ("flags", ctypes.c_uint64),
               ("tensor", DLTensor)]
 
 new_capsule, get_pointer = ctypes.pythonapi.PyCapsule_New, ctypes.pythonapi.PyCapsule_GetPointer
@@ -449,7 +451,8 @@ def test_dropped_capsules():
   assert live() == before
 
 BAD_OFFERS = [({"lanes": 4}, "lanes"), ({"bits": 128}, "dtype"), ({"code": 5}, "dtype"), ({"bits": 4}, "dtype"), ({"device_type": 2}, "device"),
-              ({"ndim": 40}, "dimensions"), ({"ndim": -1}, "dimensions"), ({"byte_offset": 2}, "aligned"), ({"major": 2}, "version"), ({"data": None}, "aligned")]
+              ({"ndim": 40}, "dimensions"), ({"ndim": -1}, "dimensions"), ({"byte_offset": 2}, "aligned"), ({"major": 2}, "version"),
+              ({"data": None}, "aligned")]
 
 @pytest.mark.parametrize("changes, message", BAD_OFFERS, ids=str)
 def test_offers_that_are_refused(changes, message):
@@ -487,8 +490,8 @@ def test_copies_made_for_us_are_kept():
 @pytest.mark.parametrize("share", [None, True, False])
 def test_strides(share):
   a = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
-  for v in (a, a.T, a[::-1, ::2, ::-3], a[1], a[:, 1:3], a[1, 2, 3, ...], a[:, :0], np.broadcast_to(a[0], (6, 4, 5)), a[:1, :, :1], a.reshape(5, 12)[::2, ::5],
-            np.lib.stride_tricks.sliding_window_view(a[0, 0], 3)):
+  for v in (a, a.T, a[::-1, ::2, ::-3], a[1], a[:, 1:3], a[1, 2, 3, ...], a[:, :0], np.broadcast_to(a[0], (6, 4, 5)), a[:1, :, :1],
+            a.reshape(5, 12)[::2, ::5], np.lib.stride_tricks.sliding_window_view(a[0, 0], 3)):
     for x in (v, Producer(v), Producer(v, False)):
       t = Tensor.from_dlpack(x, copy=share)
       same(t, v, np.int16)
@@ -538,14 +541,17 @@ def test_arrays_of_any_kind():
 def test_tensors_of_other_arrays():
   class Arraylike:
     def __array__(self, dtype=None, copy=None): return np.arange(3, dtype=np.int8)
-  class Interface: __array_interface__ = np.arange(3, dtype=np.int16).__array_interface__
-  for x, expected, dtype in ((array.array("f", [1, 2]), [1, 2], np.float32), (memoryview(b"12"), [49, 50], np.uint8), (Arraylike(), [0, 1, 2], np.int8),
-                             ((ctypes.c_double * 2)(3, 4), [3, 4], np.float64), (memoryview(np.arange(6).reshape(2, 3).T), [[0, 3], [1, 4], [2, 5]], np.int64),
-                             (torch.tensor(2.5), 2.5, np.float32), (memoryview(np.arange(4, dtype=">i2"))[::-1], [3, 2, 1, 0], np.int16)):
+  interface = np.arange(3, dtype=np.int16)
+  class Interface: __array_interface__ = interface.__array_interface__
+  transposed, backwards = memoryview(np.arange(6).reshape(2, 3).T), memoryview(np.arange(4, dtype=">i2"))[::-1]
+  for x, expected, dtype in ((array.array("f", [1, 2]), [1, 2], np.float32), (memoryview(b"12"), [49, 50], np.uint8),
+                             (Arraylike(), [0, 1, 2], np.int8), (Interface(), [0, 1, 2], np.int16), ((ctypes.c_double * 2)(3, 4), [3, 4], np.float64),
+                             (transposed, [[0, 3], [1, 4], [2, 5]], np.int64), (torch.tensor(2.5), 2.5, np.float32),
+                             (backwards, [3, 2, 1, 0], np.int16)):
     same(Tensor(x), expected, dtype)
     same(Tensor(x, dtype=dtypes.float64), expected, np.float64)
     same(Tensor(x) + x, np.array(expected) * 2)
-  assert Interface and Tensor(torch.ones(2), requires_grad=True).requires_grad
+  assert Tensor(torch.ones(2), requires_grad=True).requires_grad
   with pytest.raises(KeyError): Tensor(memoryview(np.zeros(2, complex)))
   for bad in (bytearray(2), np.float32(1), Tensor, torch.Tensor, {1: 2}):
     with pytest.raises(RuntimeError): Tensor(bad)
@@ -637,8 +643,9 @@ def test_code_that_runs_when_memory_is_released():
 def test_the_end_of_the_interpreter():
   """With memory lent both ways, in globals, cycles and other libraries."""
   code = ("import numpy as np, sys, ctypes, threading; from teenygrad import Tensor, from_dlpack; import torch\n"
-          "a = np.arange(1000.); t = from_dlpack(a, copy=False); u = t * 2; b = np.asarray(u); m = memoryview(u); x = torch.from_dlpack(u, copy=False)\n"
-          "y = torch.from_dlpack(u); v = from_dlpack(x, copy=False); c = u.__dlpack__(); d = v.__dlpack__(max_version=(1, 0), copy=False)\n"
+          "a = np.arange(1000.); t = from_dlpack(a, copy=False); u = t * 2; b = np.asarray(u); m = memoryview(u)\n"
+          "x = torch.from_dlpack(u, copy=False); y = torch.from_dlpack(u); v = from_dlpack(x, copy=False)\n"
+          "c = u.__dlpack__(); d = v.__dlpack__(max_version=(1, 0), copy=False)\n"
           "cycle = [a, t, u, b, m, x, y, v, c, d]; cycle.append(cycle); sys.keep = cycle; torch.keep = x; v.lazydata.me = v\n"
           "class Late:\n  def __init__(self, t): self.t = t\n  def __del__(self): assert np.asarray(self.t + 1)[3] == 7, self.t\n"
           "late = Late(u); sys.late = Late(v)\n")
@@ -662,8 +669,9 @@ def exchange():
     for share in (None, False):
       try: (Tensor.from_dlpack(p, copy=share) + 1).numpy()
       except BufferError: pass
-  for bad in (lambda: t.__dlpack__(stream=1), lambda: t.__dlpack__(dl_device=(2, 0)), lambda: t.__dlpack__(max_version=3), lambda: Tensor.from_dlpack(3),
-              lambda: np.frombuffer(t), lambda: Tensor.from_dlpack(Producer(a, lanes=2)), lambda: Tensor.from_dlpack(Producer(a, size=-1)),
+  for bad in (lambda: t.__dlpack__(stream=1), lambda: t.__dlpack__(dl_device=(2, 0)), lambda: t.__dlpack__(max_version=3),
+              lambda: Tensor.from_dlpack(3), lambda: np.frombuffer(t), lambda: Tensor.from_dlpack(Producer(a, lanes=2)),
+              lambda: Tensor.from_dlpack(Producer(a, size=-1)),
               lambda: memoryview(t.cast(dtypes.bfloat16))):
     with pytest.raises((BufferError, TypeError, ValueError)): bad()
   pickle.loads(pickle.dumps(t, 5))
@@ -671,14 +679,13 @@ def exchange():
 
 def test_nothing_grows():
   watched = [None, True, False, LazyBuffer, Tensor, dtypes.float32]
-  for _ in range(30): exchange()
+  for _ in range(100): exchange()
   gc.collect()
   before, references, blocks = live(), [sys.getrefcount(w) for w in watched], sys.getallocatedblocks()
-  for _ in range(60): exchange()
+  for _ in range(400): exchange()
   assert live() == before
-  gc.collect()
-  assert all(abs(sys.getrefcount(w) - r) < 30 for w, r in zip(watched, references))
-  assert abs(sys.getallocatedblocks() - blocks) < 50
+  assert all(abs(sys.getrefcount(w) - r) < 100 for w, r in zip(watched, references))
+  assert abs(sys.getallocatedblocks() - blocks) < 300  # caches of ctypes still grow a little; a leak would make 400
 
 OUT = [lambda t: memoryview(t).tolist(), lambda t: memoryview(t.pad(((1, 0), (0, 0)))).tolist(), lambda t: np.asarray(t.T).tolist(),
        lambda t: t.__dlpack__() and t.tolist(), lambda t: torch.from_dlpack(t.flip(0)).tolist(),
@@ -697,7 +704,7 @@ def test_every_allocation_may_fail_on_the_way_out(f, forever):
     try: assert f(t) == want
     except MemoryError: failed = True
     finally: _engine.fail_at(0)
-    assert live() == before, n
+    assert live(False) == before, n
   assert n > 1
   same(t, np.arange(6).reshape(2, 3) + 1)
 
@@ -719,7 +726,18 @@ def test_every_allocation_may_fail_on_the_way_in(kind, share, forever):
     finally: _engine.fail_at(0)
     if not failed: same(t, a)
     t = None
-    gc.collect()
     assert p.deleted - deleted == name_of(c).startswith("used"), n
-    assert live() == before, n
+    assert live(False) == before, n
   assert n > 2
+
+# ---- the package ----
+
+def test_version_and_main():
+  """python -m teenygrad tells what is installed; the version stands in one place."""
+  done = subprocess.run([sys.executable, "-m", "teenygrad"], capture_output=True, text=True, timeout=300, check=True)
+  rows = {line[:16].strip(): line[16:] for line in done.stdout.splitlines()}
+  assert rows["teenygrad"] == teenygrad.__version__ and rows["NumPy"] == np.__version__ and rows["Python"] == sys.version.split()[0]
+  assert rows["instruction set"] in ("base", "avx2", "avx512") and int(rows["threads"]) >= 1 and rows["compiled by"].split()[1][0].isdigit()
+  for name, unit in (("memory", "GB/s"), ("float32", "GFLOP/s"), ("float64", "GFLOP/s")):
+    number, found = rows[name].split()
+    assert float(number) > 0 and found == unit

@@ -8,9 +8,15 @@
 #include "exec/limits.h"
 #include "kernels/kernels.h"
 
+#ifdef __clang__
+#define COMPILER __VERSION__ /* which begins with its name */
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 static PyObject *py_info(PyObject *module, PyObject *unused) {
   (void)module, (void)unused;
-  return Py_BuildValue("{s:s,s:i}", "isa", tg_isa_name[tgk_isa()], "threads", tg_pool_size());
+  return Py_BuildValue("{s:s,s:i,s:s}", "isa", tg_isa_name[tgk_isa()], "threads", tg_pool_size(), "compiler", COMPILER);
 }
 
 static PyObject *py_limits(PyObject *module, PyObject *unused) {
@@ -103,7 +109,8 @@ static PyObject *py_fail_at(PyObject *module, PyObject *args) {
 }
 
 PyMethodDef switch_methods[] = {
-    {"info", py_info, METH_NOARGS, "info()\n--\n\nThe instruction set in use and the number of threads."},
+    {"info", py_info, METH_NOARGS,
+     "info()\n--\n\nThe instruction set in use, the number of threads, and what this was compiled by."},
     {"limits", py_limits, METH_NOARGS,
      "limits()\n--\n\nWhat the machine can do in a second, measured once: bytes streamed, float32 and float64 "
      "operations."},
