@@ -1,5 +1,5 @@
 """The page, the trace, the texts and Tensor.why: that they say what the engine did, for every operation and kernel, and nothing that it did not."""
-import gc, html.parser, json, os, pathlib, re, shutil, subprocess, sys, threading
+import gc, html.parser, json, os, pathlib, re, shutil, signal, subprocess, sys, threading
 
 import numpy as np
 import pytest
@@ -162,6 +162,19 @@ class TestData:
     try: (tensor(3) * 2).realize()
     finally: _engine.set_tracer(before)
     assert len(told) == 3
+
+  def test_a_signals_handler_computes_while_workers_are_watched(self):
+    done = []
+    def handler(signum, frame): done.append((tensor(50, 50) * 2).sum().item())
+    x, before = tensor(700, 700).realize(), signal.signal(signal.SIGALRM, handler)
+    try:
+      with recording.Recording(write="profile") as r:
+        signal.setitimer(signal.ITIMER_REAL, .005, .005)
+        while len(done) < 10: x.dot(x).exp().sum(1).realize()
+    finally:
+      signal.setitimer(signal.ITIMER_REAL, 0)
+      signal.signal(signal.SIGALRM, before)
+    assert r.realizes > 10 and all(e["end"] >= e["begin"] for e in r.events if "end" in e)
 
   def test_failing_allocations(self):
     def attempt():
@@ -361,7 +374,8 @@ class TestFiles:
     folder.mkdir(), spare.mkdir()
     done = self.run(self.CODE + f"import os; os.rmdir({str(folder)!r})", tmp_path, GRAPH=str(folder / "page.html"), TMPDIR=str(spare))
     assert "no folder" in done.stderr and "it is" in done.stderr and len(os.listdir(spare)) == 1
-    assert self.run(self.CODE, tmp_path, GRAPH=str(folder / "page.html")).returncode == 1
+    done = self.run(self.CODE, tmp_path, GRAPH=str(folder / "page.html"))
+    assert done.returncode == 0 and "is ignored: no folder" in done.stderr
 
   def test_children_leave_the_parents_file_alone(self, tmp_path):
     code = self.CODE + "import os\npid = os.fork()\n(x * 3).realize()\nif pid: os.waitpid(pid, 0); (x * 4).realize()\n"
@@ -428,7 +442,8 @@ class TestTrace:
     assert len(r.events) < 30 and r.realizes == 30 and r.dropped_events > 20
 
 class TestText:
-  def test_it_has_every_kernel_operation_and_line(self):
+  def test_it_has_every_kernel_operation_and_line(self, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     with viz.record(): y = linear()
     text = viz.text(y)
     for item in y.lazydata.schedule(): assert f"  {item.kind} " in text
@@ -438,9 +453,10 @@ class TestText:
     assert not y.lazydata.computed
     with pytest.raises(ValueError): viz.text(tensor(2))
 
-  @pytest.mark.parametrize("make", [attention, lambda: tensor(6, 8).cumsum(1) + 1, lambda: tensor(5, 4)[Tensor(np.array([1, 2]))] * 2, lambda: Tensor.rand(3, 4),
-                                    lambda: tensor(4, 6).half().sum(0), lambda: (tensor(3) > 0).where(1., 2.), lambda: Tensor.arange(5).cast(dtypes.int8) + 1,
-                                    lambda: tensor(2, 3, 8, 8).max_pool2d().exp(), lambda: tensor(4).bitcast(dtypes.int32) + 1])
+  @pytest.mark.parametrize("make", [
+    attention, lambda: tensor(6, 8).cumsum(1) + 1, lambda: tensor(5, 4)[Tensor(np.array([1, 2]))] * 2, lambda: Tensor.rand(3, 4),
+    lambda: tensor(4, 6).half().sum(0), lambda: (tensor(3) > 0).where(1., 2.), lambda: Tensor.arange(5).cast(dtypes.int8) + 1,
+    lambda: tensor(2, 3, 8, 8).max_pool2d().exp(), lambda: tensor(4).bitcast(dtypes.int32) + 1])
   def test_every_kind(self, make):
     y = make()
     assert viz.text(y).count("a kernel of its own: ") == len(y.lazydata.schedule()) and viz.show(y).html() and y.why()
@@ -473,7 +489,8 @@ class TestWhy:
       total = (logs * 2).exp().softmax().sum()
       assert np.isnan(total.item())
     text = total.why()
-    assert self.first_nan(text) == ("NaN", "LOG", str(line)) and "At index (1, 1)" in text and "between -0.5 and 2" in text and "Its value is NaN." in text
+    assert self.first_nan(text) == ("NaN", "LOG", str(line)) and "Its value is NaN." in text
+    assert "At index (1, 1)" in text and "between -0.5 and 2" in text
     assert r.realizes == 1  # looking is not recorded
 
   def test_the_first_nan_of_a_pending_graph(self):
@@ -538,7 +555,8 @@ def browse(tmp_path):
   """browse(path, fragment): the document after its script ran, and a screenshot."""
   def run(path, fragment=""):
     shot = tmp_path / "shot.png"
-    flags = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1500,1600", f"--user-data-dir={tmp_path / 'profile'}"]
+    flags = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1500,1600",
+             f"--user-data-dir={tmp_path / 'profile'}"]
     url = f"file://{path}{fragment}"
     dom = subprocess.run([*flags, "--virtual-time-budget=20000", "--dump-dom", url], capture_output=True, text=True, timeout=120).stdout
     subprocess.run([*flags, f"--screenshot={shot}", url], capture_output=True, timeout=120)
@@ -560,7 +578,8 @@ def test_the_page_runs(recorded, browse, name, fragment):
   assert shown == (everything if everything <= 60 or "open=all" in fragment else 0)
   assert ("<p>A kernel of its own: " in dom) == ("kernel=" in fragment)
   assert shot.read_bytes().startswith(b"\x89PNG") and shot.stat().st_size > 20_000
-  boxes = [tuple(map(float, m)) for m in re.findall(r'<g class="kernel[^>]*translate\(([\d.-]+) ([\d.-]+)\)"[^>]*><rect class="box" width="([\d.]+)" height="([\d.]+)"', dom)]
+  box = r'<g class="kernel[^>]*translate\(([\d.-]+) ([\d.-]+)\)"[^>]*><rect class="box" width="([\d.]+)" height="([\d.]+)"'
+  boxes = [tuple(map(float, m)) for m in re.findall(box, dom)]
   assert len(boxes) == len(first["kernels"])
   for i, (x, y, w, h) in enumerate(boxes):  # none lies on another one
     assert all(x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y for x2, y2, w2, h2 in boxes[:i])

@@ -1,6 +1,6 @@
 """Watching a program: where each operation comes from, and what each realize ran."""
 from __future__ import annotations
-import atexit, contextlib, linecache, os, statistics, sys, tempfile, threading
+import atexit, contextlib, linecache, os, statistics, sys, tempfile, threading, warnings
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from teenygrad import _engine
 
@@ -121,6 +121,9 @@ class Recording:
     self.realizes, self.seconds, self.dropped_events = 0, 0., 0
     self.dropped = [0, 0, 0.]     # distinct schedules left out, their realizes, their seconds
     self._by_key: Dict[tuple, Schedule] = {}
+    if write == "profile":
+      from teenygrad.viz.chrome import events_of  # now: a signal's handler that computes must not find half of it
+      self._events_of = events_of
 
   def __enter__(self) -> Recording: start(self); return self
   def __exit__(self, exc_type, exc_value, traceback) -> None:
@@ -140,8 +143,7 @@ class Recording:
       seconds = sum(kernel["seconds"] for kernel in description["kernels"])
       self.realizes, self.seconds = self.realizes + 1, self.seconds + seconds
       if self.write == "profile":
-        from teenygrad.viz.chrome import events_of
-        if len(self.events) < MOST_EVENTS: self.events += events_of(description, _engine.memory()["block_bytes"])
+        if len(self.events) < MOST_EVENTS: self.events += self._events_of(description, _engine.memory()["block_bytes"])
         else: self.dropped_events += 1
         return
       key = _key(description)
@@ -263,6 +265,10 @@ def write_file(path: str, content: str) -> None:
 def record_process(path: str, write: str) -> None:
   """Records from now to the end of the process, and then writes the file; if that can't be, into the folder for temporary files. %p in the path
   is the process's number. Child processes that multiprocessing started record with a %p only, as they would overwrite the parent's file."""
+  try: check_writable(path)
+  except OSError as e:
+    warnings.warn(f"{'PROFILE' if write == 'profile' else 'GRAPH'}='{path}' is ignored: {e}", RuntimeWarning, stacklevel=2)
+    return
   child = "multiprocessing.process" in sys.modules and sys.modules["multiprocessing.process"].parent_process() is not None
   if child and "%p" not in path: return
   recording = Recording(path.replace("%p", str(os.getpid())), write=write)
