@@ -1,7 +1,7 @@
 # The commands of daily work. Everything runs in the virtual environment .venv, which is made and filled when needed;
 # PYTHON=... chooses another interpreter that has what the last rule here installs.
 # PYTEST=... are arguments for pytest, for example: make test PYTEST='-x -k conv'
-# FUZZ=... are arguments for the fuzzer: make fuzz FUZZ='--seed 5000 --count 100000 --minutes 60 --isa avx2'
+# FUZZ=... are arguments for the fuzzer of graphs: make fuzz FUZZ='--seed 5000 --count 100000 --minutes 60 --isa avx2'
 
 PYTHON ?= .venv/bin/python
 PYTEST ?=
@@ -11,7 +11,7 @@ SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') s
 # For targets that run elsewhere than here.
 RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 
-.PHONY: build debug test test-isa test-memory fuzz stress asan ubsan tsan bench lint tidy types size clean
+.PHONY: build debug test test-isa test-aarch64 test-memory fuzz stress asan ubsan tsan bench lint tidy types dist docs size clean
 
 build: build/release.stamp
 
@@ -31,9 +31,14 @@ test: build
 test-isa: build
 	set -e; for isa in base avx2 avx512; do echo "ISA $$isa"; TEENYGRAD_ISA=$$isa $(PYTHON) -m pytest -q $(PYTEST); done
 
-# Random programs, compared with PyTorch.
+# The tests of the engine, built for 64-bit ARM and run under qemu (Debian, root).
+AARCH64 ?= tests/test_engine.py tests/test_exact.py tests/test_schedule.py tests/test_view.py tests/test_random.py
+test-aarch64:
+	tests/aarch64.sh $(AARCH64)
+
+# Random graphs, compared with PyTorch.
 fuzz: build
-	PYTHONPATH=. $(PYTHON) tests/fuzz.py $(FUZZ)
+	PYTHONPATH=. $(PYTHON) tests/stress/graphs.py $(FUZZ)
 
 # Every test that allocates once more, with one allocation failing, or all from there on: FAILURES times each.
 FAILURES ?= 20
@@ -47,27 +52,40 @@ stress: build
 	PYTHONPATH=. $(PYTHON) tests/stress/interrupt.py
 	PYTHONPATH=. $(PYTHON) tests/stress/depth.py
 	PYTHONPATH=. $(PYTHON) tests/stress/growth.py $(STEPS)
-	PYTHONPATH=. $(PYTHON) tests/stress/fuzz.py $(CALLS)
+	PYTHONPATH=. $(PYTHON) tests/stress/calls.py $(CALLS)
 
-# Sanitizers (gcc, Linux). Each has its own tree under build/, with the package built for it and links to the tests.
-SANITIZER_PYTEST = -q -p no:cacheprovider -m "not slow"
-preload = $(shell gcc -print-file-name=$(1)) $(shell gcc -print-file-name=libstdc++.so.6)
+# Sanitizers (Linux), by gcc or with CC=clang. Each has its own tree under build/, with the package built for it and links
+# to the tests. Python itself is not built for it: the compiler's runtime is loaded first. What it reports goes to the
+# terminal, not to where pytest keeps a test's output. Two processes: make asan PYTEST="-n 2", with pytest-xdist.
+SANITIZER_PYTEST = -q -p no:cacheprovider --capture=sys -m "not slow"
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+runtime = $(if $(findstring clang,$(CC)),libclang_rt.$(1)-$(shell uname -m).so,lib$(2).so)
+preload = $(shell $(CC) -print-file-name=$(call runtime,$(1),$(2))) $(shell gcc -print-file-name=libstdc++.so.6)
 
-asan: PRELOAD = $(call preload,libasan.so)
+asan: PRELOAD = $(call preload,asan,asan)
 asan: OPTIONS = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
-ubsan: PRELOAD =
+ubsan: PRELOAD = $(call preload,ubsan_standalone,ubsan)
 ubsan: OPTIONS = UBSAN_OPTIONS=print_stacktrace=1
 # Address randomization is off because ThreadSanitizer can't place its shadow under all of it. A fork while threads
 # run is beyond it: it knows the parent's threads in the child.
-tsan: PRELOAD = $(call preload,libtsan.so)
+tsan: PRELOAD = $(if $(findstring clang,$(CC)),$(abspath build/first.so)) $(call preload,tsan,tsan)
 tsan: OPTIONS = OMP_NUM_THREADS=1 TSAN_OPTIONS=die_after_fork=0:allocator_may_return_null=1:report_signal_unsafe=0 setarch -R
 tsan: SANITIZER_PYTEST += -k "not fork"
+# clang's runtime is used by constructors of other libraries before its own has run, unless something calls it first.
+tsan: $(if $(findstring clang,$(CC)),build/first.so)
+build/first.so:
+	@mkdir -p build
+	printf '%s\n' 'void __tsan_init(void);' '__attribute__((constructor)) static void first(void) { __tsan_init(); }' \
+	  | $(CC) -x c - -shared -fPIC -Wl,-z,initfirst -o $@
 
+asan ubsan tsan: TREE = build/$@-$(notdir $(CC))
 asan ubsan tsan: | $(VENV)
-	rm -rf build/$@
-	TEENYGRAD_BUILD=$@ CC=gcc $(PYTHON) setup.py -q build --build-lib build/$@ --build-temp build/$@-objects
-	for name in csrc tests mnist.py extra; do ln -sfn ../../$$name build/$@/$$name; done
-	cd build/$@ && env LD_PRELOAD="$(PRELOAD)" PYTHONMALLOC=malloc $(OPTIONS) \
+	rm -rf $(TREE)
+	TEENYGRAD_BUILD=$@ CC=$(CC) $(PYTHON) setup.py -q build --build-lib $(TREE) --build-temp $(TREE)-objects
+	for name in csrc tests mnist.py extra; do ln -sfn ../../$$name $(TREE)/$$name; done
+	cd $(TREE) && env LD_PRELOAD="$(PRELOAD)" PYTHONMALLOC=malloc $(OPTIONS) \
 	  $(RUN) -m pytest $(SANITIZER_PYTEST) $(PYTEST) tests
 
 bench: build
@@ -95,13 +113,25 @@ tidy: | $(VENV)
 types: | $(VENV)
 	$(PYTHON) -m mypy
 
-# What a user downloads and what a reader reads.
+# The source distribution and a wheel, in build/dist. Fails if a file of the repository is missing in the former, or if the latter
+# is larger than 1 MB.
+dist: | $(VENV)
+	rm -rf build/dist
+	$(PYTHON) -m pip -q install build
+	$(PYTHON) -m build -q -o build/dist
+	@git ls-files | sort > build/dist/tracked
+	@tar tzf build/dist/*.tar.gz | sed 's|^[^/]*/||' | sort | comm -23 build/dist/tracked - | \
+	  { ! grep . || { echo "not in the source distribution" >&2; exit 1; }; }
+	@ls -l build/dist/*.whl build/dist/*.tar.gz | awk '{print $$5, $$NF}'
+	@test $$(stat -c %s build/dist/*.whl 2>/dev/null || stat -f %z build/dist/*.whl) -lt 1000000
+
+# The pages that are made of the sources.
+docs: build
+	$(PYTHON) docs/generate.py
+
+# What a reader reads.
 size: | $(VENV)
-	rm -rf build/wheel
-	$(PYTHON) -m pip -q wheel --no-deps -w build/wheel .
-	@ls -l build/wheel teenygrad/_engine*.so | awk 'NF > 5 {print $$5, $$NF}'
-	@wc -l $(SOURCES) | tail -1
-	@find teenygrad -name '*.py' | xargs wc -l | tail -1
+	$(PYTHON) sz.py
 
 clean:
 	rm -rf build dist *.egg-info teenygrad/*.so

@@ -25,7 +25,7 @@ def getenv(key: str, default: Any = 0) -> Any:
   """The environment's `key` in the type of the default (bool: whether it is not empty), read once. ValueError if it is no such value."""
   return type(default)(os.getenv(key, default))
 
-DEBUG, IMAGE, ImageDType, PtrDType = getenv("DEBUG"), 0, None, None
+DEBUG, IMAGE, ImageDType, PtrDType = _engine.DEBUG, 0, None, None
 
 @dataclass(frozen=True, order=True)
 class DType:
@@ -54,7 +54,9 @@ class dtypes:
   @staticmethod
   def from_np(x) -> DType:
     """The dtype of what np.dtype(x) understands, in any byte order. KeyError where there is none, such as for complex."""
-    return NUMPY_DICT[np.dtype(x).str[1:]]
+    if (name := np.dtype(x).str[1:]) not in NUMPY_DICT:
+      raise KeyError(f"NumPy's {np.dtype(x)} has no dtype here: bools, integers of 8 to 64 bits, float16, float32 and float64 have")
+    return NUMPY_DICT[name]
 
 DTYPES_DICT = {k: getattr(dtypes, k) for k in ("bool float16 half float32 float float64 double int8 int16 int32 int64 "
                                                "uint8 uint16 uint32 uint64 bfloat16").split()}

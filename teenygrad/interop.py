@@ -3,7 +3,7 @@
 from __future__ import annotations
 from typing import Any, Optional
 import numpy as np
-from teenygrad import tensor
+from teenygrad import arguments, tensor
 from teenygrad._engine import Exporter, LazyBuffer
 from teenygrad.helpers import dtypes
 
@@ -30,11 +30,11 @@ def of_other(x: Any) -> LazyBuffer:
     try: return of_array(np.asarray(memoryview(x)))
     except TypeError: pass
     if hasattr(x, "__array__") or hasattr(x, "__array_interface__"): return of_array(np.asarray(x))
-  raise RuntimeError(f"can't create a Tensor from {x!r} of {type(x)}")
+  raise RuntimeError(f"can't create a Tensor from {arguments.shown(x)}: it is made from a number, a list of numbers, an array, bytes or None")
 
 def is_operand(x: Any) -> bool:
   """Whether a Tensor can be compared with x: all else is simply not equal to it."""
-  return isinstance(x, (tensor.Tensor, int, float, list, np.ndarray, np.generic)) or hasattr(x, "__dlpack__")
+  return isinstance(x, (tensor.Tensor, int, float, list, tuple, np.ndarray, np.generic)) or hasattr(x, "__dlpack__")
 
 def _arrays(x: Any) -> Any:
   """x with arrays in the place of Tensors, in lists, tuples and dicts, too."""
@@ -70,6 +70,12 @@ class Interop(Exporter):
     def text(i, j) -> str: return "…" if i is None or j is None else f"{rows[i, j]:.4g}" if rows.dtype.kind == "f" else str(rows[i, j])
     lines = ("".join(f"<td>{text(i, j)}</td>" for j in corner(rows.shape[1])) for i in corner(rows.shape[0]))
     return f"{head}<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+  def why(self: Any, loss: Any = None, values: bool = False) -> str:
+    """A text: whether self is computed or what would compute it, where the first NaN or infinity among its values comes from, and why its grad is
+    None; with a loss, whether and how far backward gets from it to self. values: looks for NaN also in what is still to be computed, computing it.
+    The program's lines are known of what is made within viz.record() or with GRAPH; viz.record(keep=True) keeps all that a value is made from."""
+    from teenygrad import viz
+    return viz.why(self, loss, values)
   def __format__(self: Any, spec: str) -> str:
     """str() without a format; with one, that of the only element."""
     return format(self.item(), spec) if spec else str(self)

@@ -29,23 +29,17 @@ def equal(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
   """x == y as bool."""
   if x.dtype is y.dtype and 0 < x.dtype.priority < 9: return (differ := (x - y).cast(dtypes.bool)).e(BinaryOps.CMPLT, differ.const(1))
   return less(x, y).e(BinaryOps.MAX, less(y, x)).e(BinaryOps.CMPLT, known(x.e(BinaryOps.MAX, y)))
-def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer."; return x.e(BinaryOps.MAX, -x)
+def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer; not -0."; return x.e(BinaryOps.MAX, 0 - x)
 def share(x: LazyBuffer, y: LazyBuffer, g: LazyBuffer) -> LazyBuffer:
   """x's part of g, the gradient of max(x, y): nothing, all, or half of it for a tie."""
   return select(less(x, y), g.const(0), select(less(y, x), g, g * 0.5))
 def trunc(x: LazyBuffer) -> LazyBuffer:
-  """Floats without their fraction: through integers where they have one, as they are where they can't, nor inf and NaN."""
-  whole, limit = (dtypes.int64, 2.0**53) if x.dtype is dtypes.float64 else (dtypes.int32, 2.0**24)
-  return select(less(absolute(x), x.const(limit)), x.cast(whole).cast(x.dtype), x)
-def power(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
-  """x ** y as C's pow: NaN for negative x (but -inf) and fractional y, 1 for y = 0 and for x = 1. From y log2(abs(x)) and the sign that an odd y
-  keeps."""
-  size = (absolute(x).e(UnaryOps.LOG2) * y).e(UnaryOps.EXP2)
-  odd = absolute(y) - trunc(absolute(y) * 0.5) * 2.0  # 1 for odd y, 0 for even y, else a fraction
-  whole = select(less(odd.const(0.5), odd), -size, size)
-  signed = select(less(odd.const(0), odd - trunc(odd)), select(less(x.const(-math.inf), x), size.const(math.nan), size), whole)
-  one = equal(y, y.const(0)).e(BinaryOps.MAX, equal(x, x.const(1)))
-  return select(one, size.const(1), select(less(x, x.const(0)), signed, size))
+  """Floats without their fraction: through integers where they have one (but -0 as x * 0), as they are where they can't, nor inf and NaN."""
+  dtype, limit = (dtypes.int64, 2.0**53) if x.dtype is dtypes.float64 else (dtypes.int32, 2.0**24)
+  return select(less(absolute(x), x.const(limit)), select(whole := x.cast(dtype), whole.cast(x.dtype), x * 0), x)
+def half(op: MathOps, x: LazyBuffer) -> LazyBuffer:
+  """op(x) / 2 for EXP or EXPM1; above 88, where op(x) may overflow before its half does, as op(x - 1) e / 2."""
+  return (x - (large := less(x.const(88), x))).e(op) * select(large, x.const(math.e / 2), x.const(0.5))
 
 # *** copies and casts ***
 
@@ -85,7 +79,7 @@ class Neg(Function):
   def backward(self, g: LazyBuffer) -> LazyBuffer: return -g
 
 class Abs(Function):
-  """The absolute value; the gradient is 0 at 0."""
+  """The absolute value, 0.0 of -0.0; the gradient is 0 at 0."""
   def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return absolute(x)
   def backward(self, g: LazyBuffer) -> LazyBuffer: return select(less(self.x, zero := self.x.const(0)), -g, select(less(zero, self.x), g, g.const(0)))
 
@@ -112,6 +106,29 @@ class Tanh(Unary):
   """The hyperbolic tangent."""
   op, backward = MathOps.TANH, lambda self, g: (1 - self.out * self.out) * g
 
+class Sigmoid(Unary): "1 / (1 + exp(-x))."; op, backward = MathOps.SIGMOID, lambda self, g: self.out * (1 - self.out) * g
+
+class Sinh(Function):
+  """(exp(x) - exp(-x)) / 2."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return half(MathOps.EXPM1, x) - half(MathOps.EXPM1, -x)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return Cosh.forward(self, self.x) * g  # type: ignore
+
+class Cosh(Function):
+  """(exp(x) + exp(-x)) / 2."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return half(MathOps.EXP, x) + half(MathOps.EXP, -x)
+  def backward(self, g: LazyBuffer) -> LazyBuffer: return Sinh.forward(self, self.x) * g  # type: ignore
+
+class Gelu(Function):
+  """x sigmoid(u), u = sqrt(8/pi) x (1 + 0.044715 x^2) of x within +-24, beyond which the sigmoid is 0 or 1 and u may overflow."""
+  def forward(self, x: LazyBuffer) -> LazyBuffer:
+    low, near = x.const(-24), x
+    for _ in range(2): near = -near.e(BinaryOps.MAX, low)
+    self.u, self.bend = near * math.sqrt(8 / math.pi), near * near * 0.044715
+    self.sigmoid = (self.u * (1 + self.bend)).e(MathOps.SIGMOID)
+    return x * self.sigmoid
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    return (1 + (1 - self.sigmoid) * self.u * (1 + self.bend * 3)) * self.sigmoid * g
+
 class Asinh(Function):
   """The inverse of sinh: with a = abs(x) and c = 1/a + sqrt(1 + 1/a^2) it is log1p(a + a / c), or log(a) + log1p(1/a + 1/c) for a > 1, in which
   nothing overflows; and it is odd. The derivative is 1 / sqrt(x^2 + 1)."""
@@ -121,12 +138,10 @@ class Asinh(Function):
     near, far = a + a / c, b + 1 / c
     out = a.e(BinaryOps.MAX, one).e(MathOps.LOG) + select(less(one, a), far, near).e(MathOps.LOG1P)
     return select(less(x, x.const(0)), -out, select(less(x.const(0), x), out, x))
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return g / (self.x * self.x + 1).e(UnaryOps.SQRT)
-
-class Sigmoid(Function):
-  """1 / (1 + exp(-x))."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer: self.out = 1 / ((-x).e(MathOps.EXP) + 1); return self.out
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return self.out * (1 - self.out) * g
+  def backward(self, g: LazyBuffer) -> LazyBuffer:
+    a, one = absolute(self.x), self.x.const(1)
+    low = select(less(one, a), 1 / a, a)  # with the larger of 1 and a, sqrt(a^2 + 1) is larger * sqrt(low^2 + 1)
+    return g / a.e(BinaryOps.MAX, one) / (low * low + 1).e(UnaryOps.SQRT)
 
 class Softplus(Function):
   """log(1 + exp(beta x)) / beta, as max(x, 0) + log1p(exp(-abs(beta x))) / beta, which can't overflow. The derivative is 1 - exp(-beta out)."""
@@ -178,11 +193,12 @@ class Div(Binary):
 
 class Pow(Binary):
   """x ** y; gradients as PyTorch's: 0 for x where y = 0, 0 for y where x = 0 <= y."""
-  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y, self.out = x, y, power(x, y); return self.out
-  def left(self, g: LazyBuffer) -> LazyBuffer: return select(equal(self.y, self.y.const(0)), g.const(0), self.y * power(self.x, self.y - 1) * g)
+  def forward(self, x: LazyBuffer, y: LazyBuffer) -> LazyBuffer: self.x, self.y, self.out = x, y, x.e(MathOps.POW, y); return self.out
+  def left(self, g: LazyBuffer) -> LazyBuffer:
+    return select(equal(self.y, self.y.const(0)), g.const(0), self.y * self.x.e(MathOps.POW, self.y - 1) * g)
   def right(self, g: LazyBuffer) -> LazyBuffer:
     flat = equal(self.x, self.x.const(0)) * less_equal(self.y.const(0), self.y)
-    return select(flat, g.const(0), self.x.e(UnaryOps.LOG2) * math.log(2) * self.out * g)
+    return select(flat, g.const(0), self.x.e(MathOps.LOG) * self.out * g)
 
 class Maximum(Binary):
   """The larger of x and y, NaN from either side; equal operands share the gradient."""
@@ -294,10 +310,11 @@ class Slice(Function):
     return g.pad(tuple((start, s - stop) for s, (start, stop) in zip(self.shape, self.arg)))
 
 class Cat(Function):
-  """The operands one after the other along axis dim: a sum of operands padded with zeros to their places."""
+  """The operands one after the other along axis dim: a sum of operands padded with zeros to their places; of many, 16 at a time, and then those."""
   def forward(self, *xs: LazyBuffer, dim: int) -> LazyBuffer:
     ends = list(accumulate(x.shape[dim] for x in xs))
     self.args = [tuple((end - x.shape[dim], end) if i == dim else (0, s) for i, s in enumerate(x.shape)) for x, end in zip(xs, ends)]
+    if len(xs) > 16: return Cat("CPU").forward(*[Cat("CPU").forward(*xs[i:i+16], dim=dim) for i in range(0, len(xs), 16)], dim=dim)
     padded = [x.pad(tuple((a, ends[-1] - b) if i == dim else (0, 0) for i, (a, b) in enumerate(arg))) for x, arg in zip(xs, self.args)]
     return functools.reduce(operator.add, padded)
   def backward(self, g: LazyBuffer) -> Tuple[Optional[LazyBuffer], ...]:

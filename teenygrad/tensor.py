@@ -4,7 +4,7 @@ import math, operator, time
 from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, Union
 import numpy as np
 from teenygrad import _engine
-from teenygrad.helpers import DType, argfix, dtypes, make_pair, prod
+from teenygrad.helpers import DType, dtypes, make_pair, prod
 from teenygrad.lazy import LazyBuffer
 from teenygrad.ops import Device, LoadOps
 
@@ -35,36 +35,19 @@ def _tensor(lazydata: LazyBuffer, requires_grad: Optional[bool] = None, ctx: Opt
   ret.lazydata, ret.requires_grad, ret.grad, ret._ctx = lazydata, requires_grad, None, ctx
   return ret
 
-from teenygrad import mlops  # noqa: E402  (it needs Function)
-from teenygrad.composed import Composed  # noqa: E402
-from teenygrad.interop import Interop, is_operand, of_array, of_other  # noqa: E402
-
-def _args(*x) -> tuple:
-  """The arguments f(1, 2), f((1, 2)) or f([1, 2]) as one tuple. ValueError for a sequence and more."""
-  if len(x) > 1 and isinstance(x[0], (tuple, list)): raise ValueError(f"{x[0]} and further arguments {x[1:]}: give one or the other")
-  return argfix(*x)
-
-def _fits(value: Number, dtype: DType) -> bool:
-  """Whether dtype is no integer type or one whose range holds the value."""
-  if not dtypes.is_int(dtype): return True
-  bits = 8 * dtype.itemsize - (not dtypes.is_unsigned(dtype))
-  return (0 if dtypes.is_unsigned(dtype) else -1 << bits) <= value < 1 << bits
-
-def _checked(value: Number, dtype: DType) -> Number:
-  """The value as an element of dtype. OverflowError for one that an integer type can't hold (ValueError for NaN)."""
-  if dtypes.is_int(dtype) and not _fits(value := int(value), dtype): raise OverflowError(f"{value} is out of range for {dtype}")
-  return value
-
-def _reflected(fxn): return lambda self, x: fxn(self, x, True)
-def _in_place(fxn): return lambda self, x: self._update(fxn(self, x))
+from teenygrad import arguments, mlops  # noqa: E402  (they need Function and Tensor)
+from teenygrad.arguments import element as _checked, fits as _fits, together as _args  # noqa: E402
+from teenygrad.composed import Composed, in_place, reflected  # noqa: E402
+from teenygrad.interop import Interop, is_operand  # noqa: E402
 
 class Tensor(Interop, Composed):
   """An n-dimensional array that may require a gradient.
 
-  data: a number (shape ()), a list, nested or empty, None (shape (0,)), an ndarray or another library's array (its dtype is kept; the values
-  are copied), bytes (uint8) or a LazyBuffer. dtype: of the elements; numbers and lists have Tensor.default_type without it. requires_grad:
-  True, False or None, which an optimiser turns to True. Raises RuntimeError for other data, ValueError for ragged lists and lists of Tensors,
-  KeyError for arrays of a type without a dtype (complex, object), OverflowError for a number that dtype can't hold."""
+  data: a number (shape ()), a list or tuple, nested or empty, None (shape (0,)), an ndarray, a NumPy scalar or another library's array (its dtype
+  is kept, but a float64 scalar is a float; the values are copied), bytes (uint8) or a LazyBuffer. dtype: of the elements; numbers and lists have
+  Tensor.default_type without it. requires_grad: True, False or None, which an optimiser turns to True. Raises RuntimeError for other data,
+  ValueError for ragged lists and lists of Tensors, KeyError for arrays of a type without a dtype (complex, object), OverflowError for a number that
+  dtype can't hold."""
   __slots__ = "lazydata", "requires_grad", "grad", "_ctx"
   training, no_grad, default_type, wino = False, False, dtypes.float32, 0
   _seed = int(time.time())  # of the random numbers; each call of rand moves it on
@@ -76,20 +59,7 @@ class Tensor(Interop, Composed):
     def __exit__(self, exc_type, exc_value, traceback): Tensor.training = self.prev
 
   def __init__(self, data: Any, device: Optional[str] = None, dtype: Optional[DType] = None, requires_grad: Optional[bool] = None):
-    assert dtype is None or isinstance(dtype, DType), f"dtype must be a DType, not {dtype!r}"
-    if isinstance(data, LazyBuffer): assert dtype is None or dtype == data.dtype, f"dtype {dtype} for a LazyBuffer of {data.dtype}"
-    elif isinstance(data, np.ndarray): data = of_array(data)
-    elif isinstance(data, bytes): data, dtype = LazyBuffer.fromCPU(np.frombuffer(data, np.uint8)), None
-    elif isinstance(data, (int, float)):
-      dtype = dtype or Tensor.default_type
-      data = LazyBuffer.loadop(LoadOps.CONST, (), dtype, "CPU", _checked(data, dtype))
-    elif data is None or data.__class__ is list:
-      first, dtype = data, dtype or Tensor.default_type
-      while first.__class__ is list and first: first = first[0]
-      if isinstance(first, Tensor): raise ValueError("a list of Tensors is no data; use Tensor.stack")
-      with np.errstate(over="ignore"): data = LazyBuffer.fromCPU(np.array([] if data is None else data, dtype=dtype.np or np.float32))
-    else: data = of_other(data)
-    self.lazydata: LazyBuffer = data if dtype is None or dtype == data.dtype else data.cast(dtype)
+    self.lazydata: LazyBuffer = arguments.buffer(data, device, dtype, requires_grad)
     if requires_grad and self.lazydata.dtype.priority < 9: raise RuntimeError(f"only floats can require gradients, not {self.lazydata.dtype}")
     self.requires_grad = requires_grad
     self.grad: Optional[Tensor] = None
@@ -120,7 +90,9 @@ class Tensor(Interop, Composed):
     return self.numpy().item()
   def realize(self) -> Tensor: "Computes the value now; returns self."; _engine.realize([self.lazydata]); return self
   @staticmethod
-  def corealize(tensors: Iterable[Tensor]) -> None: "Computes them together."; _engine.realize(map(Tensor.lazydata.__get__, tensors))  # type: ignore
+  def corealize(tensors: Iterable[Tensor]) -> None:
+    """Computes them together."""
+    _engine.realize([t.lazydata for t in arguments.operands(tensors, "corealize")])
   def detach(self) -> Tensor: "The same value without a graph and with requires_grad False."; return _tensor(self.lazydata, False)
   def assign(self, x: Any) -> Tensor:
     """Takes over the value of x, a Tensor (with its dtype) or what the constructor takes; returns self. Other tensors and graphs already
@@ -146,7 +118,7 @@ class Tensor(Interop, Composed):
     return self if self.dtype is dtype or self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype)
   def bitcast(self, dtype: DType) -> Tensor:
     """The bytes read as dtype. AssertionError if the elements' sizes differ."""
-    assert self.dtype.itemsize == dtype.itemsize, f"bitcast from {self.dtype} to {dtype}: the sizes differ"
+    assert isinstance(dtype, DType) and self.dtype.itemsize == dtype.itemsize, f"bitcast from {self.dtype} to {dtype}: the sizes differ"
     return self if self.dtype == dtype else mlops.Cast.apply(self, dtype=dtype, bitcast=True)
   def float(self) -> Tensor: "cast(dtypes.float32)"; return self.cast(dtypes.float32)
   def half(self) -> Tensor: "cast(dtypes.float16)"; return self.cast(dtypes.float16)
@@ -187,12 +159,13 @@ class Tensor(Interop, Composed):
     return self
 
   # *** creation ***
+  # The shape is ints, a tuple or a list; dtype and requires_grad are the constructor's, and device means nothing. ValueError for a negative size.
 
   @staticmethod
   def full(shape, fill_value: Number, device=None, dtype: Optional[DType] = None, requires_grad: Optional[bool] = None) -> Tensor:
     """A Tensor of that shape with all elements fill_value, in default_type without dtype. ValueError for a negative size."""
     dtype = dtype or Tensor.default_type
-    return Tensor(LazyBuffer.loadop(LoadOps.CONST, _args(shape), dtype, "CPU", _checked(fill_value, dtype)), requires_grad=requires_grad)
+    return Tensor(LazyBuffer.loadop(LoadOps.CONST, _args(shape), dtype, "CPU", _checked(fill_value, dtype)), device, None, requires_grad)
   @staticmethod
   def zeros(*shape, **kwargs) -> Tensor:
     """full with 0; the shape as ints, a tuple or a list, as in all that follow."""
@@ -214,7 +187,7 @@ class Tensor(Interop, Composed):
     """start, start + step, ... below stop (above it for a negative step), or 0, 1, ... below start alone; in default_type without dtype, computed
     exactly (float64 if one is no int). Empty if there are none. ZeroDivisionError for step 0, OverflowError for values that dtype can't hold."""
     if stop is None: start, stop = 0, start
-    dtype, n = dtype or Tensor.default_type, max(0, math.ceil((stop - start) / step))
+    dtype, n = dtype or Tensor.default_type, arguments.steps(start, stop, step)
     if n: _checked(start, dtype), _checked(start + (n - 1) * step, dtype)
     if step == 1 and start == 0: return Tensor(LazyBuffer.arange(n, dtype), requires_grad=requires_grad)
     count = LazyBuffer.arange(n, dtypes.int64 if isinstance(start, int) and isinstance(step, int) else dtypes.float64)
@@ -222,14 +195,14 @@ class Tensor(Interop, Composed):
   @staticmethod
   def eye(dim: int, dtype: Optional[DType] = None, device=None, requires_grad=None) -> Tensor:
     """The identity matrix of dim rows, in default_type without dtype. ValueError for a negative dim."""
-    if dim < 0: raise ValueError(f"an identity matrix of {dim} rows")
-    i = Tensor.arange(dim, dtype=dtypes.int32)
+    i = Tensor.arange(dim := arguments.integer(dim, "the rows of an identity matrix", 0), dtype=dtypes.int32)
     return Tensor((i.reshape(dim, 1) == i).lazydata.cast(dtype or Tensor.default_type), requires_grad=requires_grad)
 
   # *** random numbers ***
+  # The shape and the keywords as in creation. A result is a leaf. Its numbers depend neither on the threads nor on the instruction set.
 
   @staticmethod
-  def manual_seed(seed: int = 0) -> None: "Starts the stream of random numbers that belongs to the seed."; Tensor._seed = seed
+  def manual_seed(seed: int = 0) -> None: "Starts the random numbers that belong to the seed."; Tensor._seed = arguments.integer(seed, "a seed")
   @staticmethod
   def rand(*shape, **kwargs) -> Tensor:
     """Uniform in [0, 1), float32 or float64 (TypeError otherwise). The numbers depend on the seed, on how many calls came before, and on their
@@ -250,6 +223,7 @@ class Tensor(Interop, Composed):
   @staticmethod
   def randint(*shape, low: int = 0, high: int = 10, dtype: DType = dtypes.int32, **kwargs) -> Tensor:
     """Integers low, ..., high - 1, all equally likely. ValueError if there are none, OverflowError if dtype can't hold them."""
+    low, high = arguments.integer(low, "low"), arguments.integer(high, "high")
     if _checked(low, dtype) > _checked(high - 1, dtype): raise ValueError(f"randint: nothing from {low} to below {high}")
     wide = dtypes.float64 if high - low > 2**16 else dtypes.float32
     return Tensor((Tensor.rand(*shape, dtype=wide) * (high - low)).cast(dtypes.int64).add(low).cast(dtype).lazydata, **kwargs)
@@ -268,32 +242,35 @@ class Tensor(Interop, Composed):
   @staticmethod
   def glorot_uniform(*shape, **kwargs) -> Tensor:
     """Uniform in +-sqrt(6 / (shape[0] + prod(shape[1:]))) (Glorot and Bengio, 2010)."""
-    return Tensor.uniform(*shape, low=-(bound := (6 / (_args(*shape)[0] + prod(_args(*shape)[1:]))) ** 0.5), high=bound, **kwargs)
+    return Tensor.uniform(*shape, low=-(bound := (6 / max(1, sum(_args(*shape)[:1]) + prod(_args(*shape)[1:]))) ** 0.5), high=bound, **kwargs)
   @staticmethod
   def kaiming_uniform(*shape, a: Number = 0.01, **kwargs) -> Tensor:
     """Uniform with the standard deviation of kaiming_normal (He et al., 2015)."""
-    return Tensor.uniform(*shape, low=-(bound := (6 / (1 + a * a) / prod(_args(*shape)[1:])) ** 0.5), high=bound, **kwargs)
+    return Tensor.uniform(*shape, low=-(bound := (6 / (1 + a * a) / max(1, prod(_args(*shape)[1:]))) ** 0.5), high=bound, **kwargs)
   @staticmethod
   def kaiming_normal(*shape, a: Number = 0.01, **kwargs) -> Tensor:
     """Normal with the standard deviation sqrt(2 / (1 + a^2) / prod(shape[1:]))."""
-    return Tensor.normal(*shape, std=(2 / (1 + a * a) / prod(_args(*shape)[1:])) ** 0.5, **kwargs)
+    return Tensor.normal(*shape, std=(2 / (1 + a * a) / max(1, prod(_args(*shape)[1:]))) ** 0.5, **kwargs)
   def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Tensor:
     """Indices drawn by the weights self >= 0 of shape (n,) or (rows, n), with replacement: int32 (num,) or (rows, num). AssertionError for other
     shapes, for num_samples <= 0, and for more than one without replacement; ValueError for weights without a sum above 0."""
-    assert 1 <= self.ndim <= 2 and num_samples > 0, f"multinomial draws from 1 or 2 axes, not {self.shape}, and at least 1, not {num_samples}"
+    assert 1 <= self.ndim <= 2 and arguments.integer(num_samples, "num_samples") > 0, \
+      f"multinomial draws from 1 or 2 axes, not {self.shape}, and at least 1, not {num_samples}"
     assert replacement or num_samples == 1, "multinomial without replacement draws one sample only"
     upto = (self.reshape(1, -1) if self.ndim == 1 else self).detach()._wide().cumsum(1).unsqueeze(0)
     total = upto[..., -1:].cast(dtypes.float64)  # in which the product with a float32 is exact, hence less than the total
-    if not (0 < total.numpy()).all(): raise ValueError("multinomial: a row of weights has no sum above 0")
+    if not (np.isfinite(sums := total.numpy()) & (0 < sums)).all() or self.min().item() < 0:
+      raise ValueError(f"multinomial of {self.shape}: weights below 0, or a row without a finite sum above 0")
     drawn = Tensor.rand(num_samples, upto.shape[1], 1, dtype=dtypes.float32).cast(dtypes.float64) * total
     out = (upto <= drawn).sum(2).permute(1, 0).cast(dtypes.int32)
     return out.squeeze(0) if self.ndim == 1 else out
 
   # *** movement ***
+  # Of every dtype. A result is a view of the operand, copied only where it has to be stored; the gradient moves back.
 
   def _axis(self, dim: int, extra: int = 0) -> int:
     """The axis dim (negative: from the end) of as many as self has and `extra` more. IndexError if there is none."""
-    n = self.ndim + extra
+    n, dim = self.ndim + extra, arguments.integer(dim, "an axis")
     low, high = (-n, n - 1) if n else (-1, 0)
     if not low <= dim <= high: raise IndexError(f"Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})")
     return dim + n if dim < 0 else dim
@@ -306,8 +283,8 @@ class Tensor(Interop, Composed):
   def reshape(self, shape, *args) -> Tensor:
     """The elements in order in another shape, given as ints, a tuple or a list. One -1 is inferred, None keeps the size at its place. ValueError
     if the sizes differ."""
-    shape = _args(shape, *args)
-    return mlops.Reshape.apply(self, shape=tuple(self.shape[i] if s is None else s for i, s in enumerate(shape)) if None in shape else shape)
+    if None in (shape := _args(shape, *args)): shape = tuple(self.shape[self._axis(i)] if s is None else s for i, s in enumerate(shape))
+    return mlops.Reshape.apply(self, shape=shape)
   def expand(self, shape, *args) -> Tensor:
     """Axes of size 1 repeated to the shape (-1 keeps a size), which may have further axes in front. ValueError where it doesn't fit."""
     shape = _args(shape, *args)
@@ -327,26 +304,27 @@ class Tensor(Interop, Composed):
   def flip(self, axis, *args) -> Tensor:
     """The elements backwards along the axes. IndexError for an axis out of range."""
     return mlops.Flip.apply(self, axis=self._axes(_args(axis, *args)))
-  def _pairs(self, arg, whole: bool = True) -> Tuple[Tuple[int, int], ...]:
-    """A pair for each axis, (0, size) for None or (0, 0) if not whole. ValueError for another number of them."""
-    if len(arg) != self.ndim: raise ValueError(f"{len(arg)} pairs for the {self.ndim} axes of {self.shape}")
-    return tuple((0, s * whole) if p is None else tuple(p) for p, s in zip(arg, self.shape))
   def shrink(self, arg) -> Tensor:
-    """The elements from start to below stop of each axis, arg being (start, stop) or None (all) for each; self if that is all."""
-    return self if (pairs := self._pairs(arg)) == tuple((0, s) for s in self.shape) else mlops.Shrink.apply(self, arg=pairs)
+    """The elements from start to below stop of each axis, arg being (start, stop) or None (all) for each; self if that is all. ValueError unless
+    0 <= start <= stop <= size."""
+    if (pairs := arguments.pairs(arg, self.shape, self.shape)) == tuple((0, s) for s in self.shape): return self
+    if not all(0 <= start <= stop <= s for (start, stop), s in zip(pairs, self.shape)): raise ValueError(f"can't shrink {self.shape} to {arg}")
+    return mlops.Shrink.apply(self, arg=pairs)
   def pad(self, arg, value: Number = 0.0) -> Tensor:
     """(before, after) or None for each axis: so many elements of that value around; self if there are none. ValueError for negative ones."""
-    if not any(map(any, pairs := self._pairs(arg, False))): return self
+    if not any(map(any, pairs := arguments.pairs(arg, self.shape, (0,) * self.ndim))): return self
     out = mlops.Pad.apply(self, arg=pairs)
     return out if value == 0 else self.full_like(True, dtype=dtypes.bool).pad(pairs).where(out, value)
   def slice(self, arg, value: Number = 0) -> Tensor:
-    """As shrink, and a start below 0 or a stop beyond the size pads with the value."""
-    pairs = self._pairs(arg)
+    """As shrink, and a start below 0 or a stop beyond the size pads with the value. ValueError for a stop before the start."""
+    pairs = arguments.pairs(arg, self.shape, self.shape)
+    if any(start > stop for start, stop in pairs): raise ValueError(f"the slice {arg} of {self.shape} ends before it starts")
     out = self.pad(tuple((max(0, -start), max(0, stop - s)) for s, (start, stop) in zip(self.shape, pairs)), value)
     return out.shrink(tuple((start + max(0, -start), stop + max(0, -start)) for start, stop in pairs))
   def pad2d(self, padding: Sequence[int], value: Number = 0) -> Tensor:
-    """Pads in PyTorch's order: (left, right, top, bottom, ...), from the last axis inward. Negative numbers crop."""
-    sides = list(zip(padding[::2], padding[1::2]))[::-1]
+    """Pads in PyTorch's order: (left, right, top, bottom, ...), from the last axis inward. Negative numbers crop. ValueError if they crop more than
+    there is, or for an odd number of them or more than two for each axis."""
+    sides = arguments.sides(padding, self.shape)
     lead = self.ndim - len(sides)
     return self.slice((None,) * lead + tuple((-a, s + b) for (a, b), s in zip(sides, self.shape[lead:])), value)
   def squeeze(self, dim: Optional[int] = None) -> Tensor:
@@ -364,15 +342,16 @@ class Tensor(Interop, Composed):
     return self.reshape(self.shape[:start_dim] + (prod(self.shape[start_dim:]),))
   def cat(self, *args: Tensor, dim: int = 0) -> Tensor:
     """The tensors one after the other along dim. AssertionError for shapes that differ elsewhere, or for shape ()."""
-    dim, ts = self._axis(dim), (self, *args)
+    ts = arguments.operands((self, *args), "cat")
+    self, dim = ts[0], ts[0]._axis(dim)
     assert self.ndim and all(t.ndim == self.ndim and all(a == b or i == dim for i, (a, b) in enumerate(zip(t.shape, self.shape))) for t in ts), \
       f"cat along axis {dim}: the shapes {', '.join(str(t.shape) for t in ts)} don't match"
     return mlops.Cat.apply(*ts, dim=dim)
   @staticmethod
   def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape as the slices of a new axis dim."""
-    if not tensors: raise ValueError("stack of no tensors")
-    return Tensor.cat(*[t.unsqueeze(dim) for t in tensors], dim=tensors[0]._axis(dim, 1))
+    if not (ts := arguments.operands(tensors, "stack")): raise ValueError("stack of no tensors")
+    return Tensor.cat(*[t.unsqueeze(dim) for t in ts], dim=ts[0]._axis(dim, 1))
   def repeat(self, repeats, *args) -> Tensor:
     """Each axis so many times; more numbers than axes add axes in front. ValueError for fewer or negative ones."""
     repeats = _args(repeats, *args)
@@ -383,8 +362,7 @@ class Tensor(Interop, Composed):
   def chunk(self, num: int, dim: int = 0) -> List[Tensor]:
     """At most num pieces along dim, of size ceil(size / num); the last may be smaller."""
     dim = self._axis(dim)
-    if num < 1: raise ValueError(f"chunk into {num} pieces")
-    size, step = self.shape[dim], max(1, -(-self.shape[dim] // num))
+    size, step = self.shape[dim], max(1, -(-self.shape[dim] // arguments.integer(num, "the pieces of a chunk", 1)))
     return [self.shrink(tuple((i, min(i + step, size)) if j == dim else None for j in range(self.ndim))) for i in range(0, max(1, size), step)]
 
   # *** indexing ***
@@ -401,7 +379,7 @@ class Tensor(Interop, Composed):
     of integers for axes of its result; all ints >= 0. IndexError for what is out of range, too long or no index."""
     items: list = []
     for i in key if isinstance(key, tuple) else (key,):
-      if isinstance(i, (Tensor, np.ndarray, list)):  # as (array, size of the axis it must have); a mask is one for each of its axes
+      if isinstance(i, (Tensor, np.ndarray, list, tuple)):  # as (array, size of the axis it must have); a mask is one for each of its axes
         i = Tensor._positions(i)
         items += list(zip(i.nonzero(), i.shape)) if i.dtype == bool else [(i, None)]
       elif i is None or i is Ellipsis or isinstance(i, slice): items.append(i)
@@ -457,13 +435,14 @@ class Tensor(Interop, Composed):
     data = self.numpy()
     view = data[(*basic, Ellipsis)]
     places = tuple(dict(arrays).get(axis, slice(None)) for axis in range(view.ndim))
-    view[places] = value.numpy() if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor): value = Tensor(value, dtype=None if isinstance(value, (np.ndarray, bytes)) else self.dtype)
+    view[places] = value.numpy()
     self.assign(Tensor(data, dtype=self.dtype))
 
   def gather(self, idx: Tensor, dim: int) -> Tensor:
     """out[i][j][k] = self[i][idx[i][j][k]][k] for dim 1, and so on: PyTorch's gather(dim, index). The shape is idx's, whose axes are no larger
     than self's (AssertionError). IndexError for an index that is not in 0 ... size-1."""
-    dim = self._axis(dim)
+    dim, idx = self._axis(dim), arguments.operand(idx, "the index")
     assert idx.ndim == self.ndim and all(i <= s or a == dim for a, (i, s) in enumerate(zip(idx.shape, self.shape))), \
       f"gather: the index's shape {idx.shape} doesn't fit into {self.shape}"
     if (i := Tensor._positions(idx)).size and not 0 <= i.min() <= i.max() < self.shape[dim]:
@@ -471,11 +450,13 @@ class Tensor(Interop, Composed):
     return mlops.Gather.apply(self, idx.detach().cast(dtypes.int64), axis=dim)
 
   # *** reductions ***
+  # Over one axis, several (a tuple or a list) or all (None), negative ones from the end; keepdim keeps them with size 1. IndexError for an axis
+  # out of range, ValueError for one that is given twice.
 
   def _reduce(self, fxn: Type[Function], axis, keepdim: bool) -> Tensor:
     axes = self._axes(axis)
     out = fxn.apply(self, new_shape=tuple(1 if i in axes else s for i, s in enumerate(self.shape)))
-    return out if keepdim or not axes else mlops.Reshape.apply(out, shape=tuple(s for i, s in enumerate(self.shape) if i not in axes))
+    return out if arguments.kept(keepdim) or not axes else mlops.Reshape.apply(out, shape=tuple(s for i, s in enumerate(self.shape) if i not in axes))
   def _float(self) -> Tensor: "self, integers and bools as default_type."; return self if self.dtype.priority >= 9 else self.cast(Tensor.default_type)
   def _wide(self) -> Tensor: "For several steps: as _float, half as float32."; return x if (x := self._float()).dtype.priority > 9 else x.float()
   def _summable(self) -> Tensor: "self, bools and integers but uint64 as int64."; return self if self.dtype.priority >= 8 else self.cast(dtypes.int64)
@@ -501,10 +482,13 @@ class Tensor(Interop, Composed):
     """The mean; 0 of none. A float: integers give default_type."""
     total = (self._wide() if self.dtype.priority >= 9 else self if self.dtype.itemsize < 8 else self.cast(dtypes.float64)).sum(axis, keepdim)
     return (total._wide() / (prod(self.shape[a] for a in self._axes(axis)) or 1)).cast(self._float().dtype)
+  def _centred(self, axis) -> Tensor:
+    """self less its mean, and less what rounding left of that: 0 for equal elements."""
+    x = self - self.mean(axis, True)
+    return x - x.detach().mean(axis, True)
   def std(self, axis=None, keepdim: bool = False, correction: int = 1) -> Tensor:
     """sqrt(sum((self - mean)^2) / (N - correction)) over the N elements; NaN or inf where N <= correction. Without gradient at 0."""
-    x, n = self._wide(), max(0.0, prod(self.shape[a] for a in self._axes(axis)) - correction)
-    return ((v := (x - x.mean(axis, True)).square().sum(axis, keepdim) / n) == 0).where(0, v).sqrt().cast(self._float().dtype)
+    return ((v := self._wide().var(axis, keepdim, correction)) == 0).where(0, v).sqrt().cast(self._float().dtype)
   def _along(self, fxn: Type[Function], axis) -> Tensor:
     """fxn, computed along the axis in float32 or wider."""
     return (self._wide()._reduce(fxn, axis, True) if self.numel() else self._wide()).cast(self._float().dtype)
@@ -512,6 +496,7 @@ class Tensor(Interop, Composed):
   def log_softmax(self, axis=-1) -> Tensor: "log(softmax(self)), computed without forming it."; return self._along(mlops.LogSoftmax, axis)
   def argmax(self, axis: Optional[int] = None, keepdim: bool = False) -> Tensor:
     """The index of the first maximum (or NaN) along the axis, int32; None: in the flattened tensor. ValueError for none."""
+    arguments.kept(keepdim)
     if axis is None or not self.shape[(axis := self._axis(axis)):]: return self.flatten().argmax(0).reshape((1,) * self.ndim if keepdim else ())
     if not (n := self.shape[axis]): raise ValueError(f"argmax of no elements: axis {axis} of {self.shape}")
     x = self.detach()
@@ -527,26 +512,30 @@ class Tensor(Interop, Composed):
     return mlops.Cumsum.apply(self._summable(), axis=axis) if self.ndim else self._summable().contiguous()
   def _tri(self, k: int, upper: bool) -> Tensor:
     """self where column - row >= k (upper) or <= k, else 0."""
+    if self.ndim < 2: raise ValueError(f"a triangle of the shape {self.shape}: two axes are needed")
     rows, cols = (Tensor.arange(s, dtype=dtypes.int32) for s in self.shape[-2:])
-    off = cols - rows.unsqueeze(1)
+    off, k = cols - rows.unsqueeze(1), arguments.integer(k, "a diagonal")
     return (off >= k if upper else off <= k).where(self, False)
   def triu(self, k: int = 0) -> Tensor: "The last two axes' upper triangle from diagonal k on; 0 elsewhere."; return self._tri(k, True)
   def tril(self, k: int = 0) -> Tensor: "The last two axes' lower triangle up to diagonal k; 0 elsewhere."; return self._tri(k, False)
 
   # *** products, convolution, pooling ***
+  # In the larger dtype of the operands: integers wrap, sums of half are made in float32 and rounded once.
 
-  def dot(self, w: Tensor) -> Tensor:
-    """The matrix product as np.matmul: axes before the last two broadcast. AssertionError for shape () or inner sizes that differ."""
+  def dot(self, w: Any) -> Tensor:
+    """The matrix product as np.matmul, w a Tensor, array or list: (*, n, k) and (*, k, m) give (*, n, m), the axes in front being broadcast; one axis
+    is a vector's. AssertionError for shape () and inner sizes that differ."""
+    if not isinstance(w, Tensor): w = arguments.factor(self, w)
     assert (n := self.ndim) and (m := w.ndim) and self.shape[-1] == w.shape[-min(m, 2)], f"no matrix product of the shapes {self.shape} and {w.shape}"
     if n == 1: return self.unsqueeze(0).dot(w).squeeze(-1 if m == 1 else -2)
     if m == 1: return self.dot(w.unsqueeze(1)).squeeze(-1)
     return mlops.Dot.apply(self, w)
   def matmul(self, x: Any, reverse: bool = False) -> Tensor:
-    """self @ x, or x @ self if reverse; x may be an array."""
-    return Tensor.dot(*self._pair(x, reverse))
+    """self @ x, or x @ self if reverse; as dot."""
+    return arguments.factor(self, x).dot(self) if reverse else self.dot(x)
   def linear(self, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
-    """self @ weight + bias for a weight (in, out); self * weight for one of one axis."""
-    x = self * weight if weight.ndim == 1 else self.dot(weight)
+    """self (*, in) @ weight (in, out) + bias (out): (*, out). For a weight of one axis self * weight + bias."""
+    x = self * weight if (weight := arguments.operand(weight, "the weight")).ndim == 1 else self.dot(weight)
     return x if bias is None else x + bias
 
   def _pool(self, k_: Tuple[int, ...], stride: Union[int, Tuple[int, ...]] = 1, dilation: Union[int, Tuple[int, ...]] = 1) -> Tensor:
@@ -555,22 +544,24 @@ class Tensor(Interop, Composed):
     assert self.ndim >= len(k_) == len(stride) == len(dilation), f"windows {k_}, stride {stride} and dilation {dilation} over {self.shape}"
     return mlops.Window.apply(self, kernel=tuple(k_), stride=tuple(stride), dilation=tuple(dilation))
   def avg_pool2d(self, kernel_size=(2, 2), stride=None, dilation=1) -> Tensor:
-    """The mean of each window over the last axes, as many as the kernel has (an int: two); stride None is the kernel."""
-    return self._pool(k := make_pair(kernel_size), k if stride is None else stride, dilation).mean(tuple(range(-len(k), 0)))
+    """The mean of each window over the last axes, as many as the kernel has (an int: two); stride None is the kernel. n elements become
+    (n - dilation (kernel - 1) - 1) // stride + 1. AssertionError for more axes
+    than there are and for lengths that differ, ValueError for numbers below 1 and windows larger than the input."""
+    return self._pool(*(w := arguments.pool(self.shape, kernel_size, stride, dilation))).mean(tuple(range(-len(w[0]), 0)))
   def max_pool2d(self, kernel_size=(2, 2), stride=None, dilation=1) -> Tensor:
     """The maximum of each window, as avg_pool2d."""
-    return self._pool(k := make_pair(kernel_size), k if stride is None else stride, dilation).max(tuple(range(-len(k), 0)))
+    return self._pool(*(w := arguments.pool(self.shape, kernel_size, stride, dilation))).max(tuple(range(-len(w[0]), 0)))
   def conv2d(self, weight: Tensor, bias: Optional[Tensor] = None, groups=1, stride=1, dilation=1, padding=0) -> Tensor:
     """Convolution over one or more axes: self (N, groups cin, *in), weight (cout, cin, *K), bias (cout). padding: an int, a number for each axis,
-    or two (pad2d's order); negative ones crop. AssertionError for channels, axes or paddings that don't fit, ValueError for cout not divisible by
-    groups or a window larger than the input."""
-    (N, C), (cout, cin), K = self.shape[:2], weight.shape[:2], weight.shape[2:]
-    n = len(K)
-    assert self.ndim == weight.ndim and C == groups * cin, f"the input {self.shape} doesn't fit the weight {weight.shape} in {groups} groups"
-    assert isinstance(padding, int) or len(padding) in (n, 2 * n), f"{padding} is no padding of {n} axes"
+    or two (pad2d's order); negative ones crop. AssertionError for channels, axes or numbers of them that don't fit, ValueError for cout not divisible
+    by groups, for stride, dilation and groups below 1 and for a window larger than the input."""
+    n = (weight := arguments.operand(weight, "the weight")).ndim - 2
+    assert self.ndim == weight.ndim > 2 and self.shape[1] == arguments.integer(groups, "groups", 1) * weight.shape[1], \
+      f"the input {self.shape} doesn't fit the weight {weight.shape} in {groups} groups: (N, groups cin, *in) and (cout, cin, *K) are needed"
+    (N, _), (cout, cin), K = self.shape[:2], weight.shape[:2], weight.shape[2:]
     if cout % groups: raise ValueError(f"{cout} output channels in {groups} groups")
-    if isinstance(padding, int): padding = [padding] * (2 * n)
-    elif len(padding) == n: padding = [p for p in reversed(padding) for _ in range(2)]
+    stride, dilation = arguments.windows(K, stride, dilation, self.shape, weight.shape)
+    padding = arguments.padding(padding, n, self.shape, weight.shape)
     x = self.pad2d(padding) if any(padding) else self
     x = x.reshape(N, groups, 1, cin, *x.shape[2:])._pool(K, stride, dilation)
     if 0 in (out := x.shape[4:4 + n]): raise ValueError(f"windows {K} with dilation {dilation} are larger than {self.shape} padded by {padding}")
@@ -579,24 +570,28 @@ class Tensor(Interop, Composed):
     return (x * w)._reduce(mlops.Sum, tuple(range(-n - 1, 0)), False).reshape(N, cout, *out)._add_channels(bias)
   def conv_transpose2d(self, weight: Tensor, bias: Optional[Tensor] = None, groups=1, stride=1, dilation=1, padding=0, output_padding=0) -> Tensor:
     """The gradient of a convolution by its input: self (N, groups cin, *in), weight (groups cin, cout/groups, *K), to the sizes (in-1) stride
-    - 2 padding + dilation (K-1) + output_padding + 1. AssertionError for channels or axes that don't fit."""
-    K, n = weight.shape[2:], weight.ndim - 2
-    assert self.ndim == weight.ndim and self.shape[1] == weight.shape[0] and self.shape[1] % groups == 0, \
-      f"the input {self.shape} doesn't fit the weight {weight.shape} in {groups} groups"
-    stride, dilation, padding, output_padding = (tuple(make_pair(p, n)) for p in (stride, dilation, padding, output_padding))
+    - 2 padding + dilation (K-1) + output_padding + 1. AssertionError and ValueError as conv2d, and for a size below 1."""
+    (K, n), shapes = ((weight := arguments.operand(weight, "the weight")).shape[2:], weight.ndim - 2), (self.shape, weight.shape)
+    assert self.ndim == weight.ndim > 2 and self.shape[1] == weight.shape[0] and self.shape[1] % arguments.integer(groups, "groups", 1) == 0, \
+      f"the input {self.shape} doesn't fit the weight {weight.shape} in {groups} groups: (N, cin, *in) and (cin, cout / groups, *K) are needed"
+    stride, dilation = arguments.windows(K, stride, dilation, *shapes)
+    padding, output_padding = arguments.each(padding, n, "padding", None, *shapes), arguments.each(output_padding, n, "output_padding", 0, *shapes)
     x = self.reshape(self.shape[0], groups, self.shape[1] // groups, 1, *self.shape[2:], *(1,) * n)
     w = weight.reshape(1, groups, weight.shape[0] // groups, weight.shape[1], *(1,) * n, *K)
     size = tuple((i - 1) * s + d * (k - 1) + 1 for i, s, d, k in zip(self.shape[2:], stride, dilation, K))
+    if min(sizes := [s - 2 * p + o for s, p, o in zip(size, padding, output_padding)]) < 1:
+      raise ValueError(f"conv_transpose2d of {self.shape} with the weight {weight.shape}, padding {padding}: output sizes {sizes}")
     x = mlops.Overlap.apply((x * w)._reduce(mlops.Sum, 2, False), size=size, stride=stride, dilation=dilation)
     x = x.reshape(self.shape[0], groups * weight.shape[1], *size)
     return x.pad2d([e for p, o in zip(padding[::-1], output_padding[::-1]) for e in (-p, o - p)])._add_channels(bias)
   def _add_channels(self, bias: Optional[Tensor]) -> Tensor:
     """Plus bias (C,) along axis 1. AssertionError for another length."""
     if bias is None: return self
-    assert bias.shape == (self.shape[1],), f"a bias of shape {bias.shape} for {self.shape[1]} channels"
+    assert (bias := arguments.operand(bias, "the bias")).shape == (self.shape[1],), f"a bias of shape {bias.shape} for {self.shape[1]} channels"
     return self + bias.reshape(-1, *(1,) * (self.ndim - 2))
 
   # *** elementwise functions: floats of integers in default_type ***
+  # The result has the shape of the operand. neg, relu, trunc, floor, ceil, abs, sign, square, clip, maximum and minimum keep integers what they are.
 
   def neg(self) -> Tensor: "-self; bools count as int32."; return mlops.Neg.apply(self if self.dtype != dtypes.bool else self.cast(dtypes.int32))
   def log(self) -> Tensor: "The natural logarithm: -inf at 0, NaN below."; return mlops.Log.apply(self._float())
@@ -616,7 +611,7 @@ class Tensor(Interop, Composed):
     """Without the fraction; the gradient is 0, as those of floor, ceil and sign."""
     return mlops.Trunc.apply(self) if self.dtype.priority >= 9 else self.contiguous()
   def floor(self) -> Tensor: "The next integer below."; return (t := self.trunc()) - (self < t).cast(t.dtype)
-  def ceil(self) -> Tensor: "The next integer above."; return (t := self.trunc()) + (t < self).cast(t.dtype)
+  def ceil(self) -> Tensor: "The next integer above."; return ((t := self.trunc()) < self).where(t + 1, t)
   def abs(self) -> Tensor:
     """The absolute value; the gradient at 0 is 0."""
     return self.contiguous() if self.dtype == dtypes.bool or dtypes.is_unsigned(self.dtype) else mlops.Abs.apply(self)
@@ -634,41 +629,45 @@ class Tensor(Interop, Composed):
     if a.dtype != b.dtype: a, b = (t.cast(max(a.dtype, b.dtype)) for t in (a, b))
     return mlops.Maximum.apply(a._reversed(), b._reversed())._reversed()
   def relu6(self) -> Tensor: "min(relu(self), 6)."; return self.relu().minimum(6)
-  def hardswish(self) -> Tensor: "self relu6(self + 3) / 6."; return self * (self + 3).relu6() * (1 / 6)
+  def hardswish(self) -> Tensor: "self relu6(self + 3) / 6 (Howard et al., 2019)."; return self * (self + 3).relu6() * (1 / 6)
   def hardtanh(self, min_val: Number = -1, max_val: Number = 1) -> Tensor: "clip(min_val, max_val)."; return self.clip(min_val, max_val)
   def leakyrelu(self, neg_slope: Number = 0.01) -> Tensor: "self above 0, neg_slope self below."; return (self > 0).where(self, self * neg_slope)
   def elu(self, alpha: Number = 1.0) -> Tensor:
-    """self above 0, alpha (exp(self) - 1) below."""
+    """self above 0, alpha (exp(self) - 1) below (Clevert et al., 2016)."""
     return (self > 0).where(self, alpha * mlops.Expm1.apply((self > 0).where(0, self)._float()))
   def celu(self, alpha: Number = 1.0) -> Tensor:
-    """self above 0, alpha (exp(self / alpha) - 1) below."""
+    """self above 0, alpha (exp(self / alpha) - 1) below (Barron, 2017)."""
     return (self > 0).where(self, alpha * mlops.Expm1.apply((self > 0).where(0, self) / float(alpha)))
-  def swish(self) -> Tensor: "self sigmoid(self)."; return self * self.sigmoid()
+  def swish(self) -> Tensor: "self sigmoid(self) (Ramachandran et al., 2017)."; return ((x := self._wide()) * x.sigmoid()).cast(self._float().dtype)
   silu = swish
   def quick_gelu(self) -> Tensor: "self sigmoid(1.702 self)."; return self * (self * 1.702).sigmoid()
   def gelu(self) -> Tensor:
     """0.5 self (1 + tanh(u)) with u = sqrt(2/pi) (self + 0.044715 self^3) (Hendrycks and Gimpel, 2016), as self sigmoid(2 u)."""
-    return ((x := self._wide()) * (math.sqrt(8 / math.pi) * x * (1 + 0.044715 * x * x)).sigmoid()).cast(self._float().dtype)
+    return mlops.Gelu.apply(self._wide()).cast(self._float().dtype)
   def tanh(self) -> Tensor: "The hyperbolic tangent."; return mlops.Tanh.apply(self._float())
-  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return (mlops.Expm1.apply(x := self._float()) - mlops.Expm1.apply(-x)) / 2.0
-  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return (self.exp() + self._float().neg().exp()) / 2.0
+  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return mlops.Sinh.apply(self._wide()).cast(self._float().dtype)
+  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return mlops.Cosh.apply(self._wide()).cast(self._float().dtype)
   def atanh(self) -> Tensor: "log((1 + self) / (1 - self)) / 2."; return (mlops.Log1p.apply(x := self._float()) - mlops.Log1p.apply(-x)) / 2.0
   def asinh(self) -> Tensor: "The inverse of sinh."; return mlops.Asinh.apply(self._wide()).cast(self._float().dtype)
   def acosh(self) -> Tensor:
     """The inverse of cosh for self >= 1, as 2 asinh(sqrt((self - 1) / 2)); NaN below."""
     return (((self._wide() - 1) / 2).sqrt().asinh() * 2).cast(self._float().dtype)
-  def softplus(self, beta: Number = 1) -> Tensor: "log(1 + exp(beta self)) / beta."; return mlops.Softplus.apply(self._float(), beta=float(beta))
-  def mish(self) -> Tensor: "self tanh(softplus(self))."; return self * self.softplus().tanh()
+  def softplus(self, beta: Number = 1) -> Tensor:
+    """log(1 + exp(beta self)) / beta."""
+    return mlops.Softplus.apply(self._float(), beta=float(arguments.number(beta, "beta")))
+  def mish(self) -> Tensor: "self tanh(softplus(self)) (Misra, 2019)."; return ((x := self._wide()) * x.softplus().tanh()).cast(self._float().dtype)
   def softsign(self) -> Tensor: "self / (1 + abs(self))."; return self / (1 + self.abs())
   def where(self, x: Any, y: Any) -> Tensor:
     """x where self is not zero, else y; Tensors or numbers, all broadcast. Numbers have the other's dtype, or two of them self's (default_type
     if it is bool); one that the dtype can't hold widens it as in arithmetic."""
+    self = arguments.operand(self, "the condition")
     if not isinstance(x, Tensor) and not isinstance(y, Tensor): _, y = (self if self.dtype != dtypes.bool else self._float())._beside(y)
     if not isinstance(x, Tensor): y, x = y._beside(x)
     if not isinstance(y, Tensor): x, y = x._beside(y)
     return mlops.Where.apply(self, x, y)
 
   # *** arithmetic and comparison ***
+  # The other operand is a Tensor, a number, a list or an array. Shapes broadcast: axes are aligned at the last one, those of size 1 repeat.
 
   def _beside(self, x: Any, exact: bool = False) -> Tuple[Tensor, Tensor]:
     """self and x, a number, list or array, as Tensors that can be operands. A number takes self's dtype, but int32 beside bool, and a float makes
@@ -684,7 +683,7 @@ class Tensor(Interop, Composed):
       a = self.cast(dtype)
       return a, _tensor(a.lazydata.const(x), False)
     if x is None: raise TypeError("None is no operand of a Tensor")
-    if x.__class__ is list and (self.dtype.priority >= 9 or np.array(x).dtype.kind in "iu" and self.dtype != dtypes.bool):
+    if isinstance(x, (list, tuple)) and (self.dtype.priority >= 9 or np.array(x).dtype.kind in "iu" and self.dtype != dtypes.bool):
       return self, Tensor(x, dtype=self.dtype, requires_grad=False)
     return self, Tensor(x, requires_grad=False)
   def _pair(self, x: Any, reverse: bool = False, exact: bool = False) -> Tuple[Tensor, Tensor]:
@@ -743,8 +742,8 @@ class Tensor(Interop, Composed):
     return self.assign(x.detach().cast(self.dtype))
 
   __neg__, __abs__, __add__, __sub__, __mul__, __truediv__, __pow__, __matmul__ = neg, abs, add, sub, mul, div, pow, matmul
-  __radd__, __rsub__, __rmul__, __rtruediv__, __rpow__, __rmatmul__ = map(_reflected, (add, sub, mul, div, pow, matmul))
-  __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(_in_place, (add, sub, mul, div, pow, matmul))
+  __radd__, __rsub__, __rmul__, __rtruediv__, __rpow__, __rmatmul__ = map(reflected, (add, sub, mul, div, pow, matmul))
+  __iadd__, __isub__, __imul__, __itruediv__, __ipow__, __imatmul__ = map(in_place, (add, sub, mul, div, pow, matmul))
 
   def _compare(self, fxn, x: Any, reverse: bool = False) -> Tensor:
     """A bool Tensor without gradient."""
@@ -760,46 +759,56 @@ class Tensor(Interop, Composed):
   # *** networks and losses ***
 
   def sequential(self, ll: Iterable) -> Tensor:
-    """The callables applied one after the other."""
+    """What the last of the callables gives, each being called with the result of the one before, the first with self."""
     for f in ll: self = f(self)
     return self
   def layernorm(self, axis=-1, eps: Number = 1e-5) -> Tensor:
     """(self - mean) / sqrt(variance + eps) over the axes (Ba et al., 2016), without weights."""
-    x = self._wide()
-    x = x - x.mean(axis, True)
+    x = self._wide()._centred(axis)
     return (x * (x.square().mean(axis, True) + eps).rsqrt()).cast(self._float().dtype)
   def batchnorm(self, weight: Optional[Tensor], bias: Optional[Tensor], mean: Tensor, invstd: Tensor) -> Tensor:
     """(self - mean) weight invstd + bias, each of shape (C,) along axis 1 (or a shape that broadcasts); invstd is 1 / sqrt(variance + eps)."""
-    def channels(t: Tensor) -> Tensor: return t.reshape(1, -1, *(1,) * (self.ndim - 2)) if t.ndim == 1 else t
+    def channels(x: Any) -> Tensor:
+      return t.reshape(1, -1, *(1,) * (self.ndim - 2)) if (t := arguments.operand(x, "each of weight, bias, mean, invstd")).ndim == 1 else t
     x = self - channels(mean)
     if weight is not None: x = x * channels(weight)
     x = x * channels(invstd)
     return x if bias is None else x + channels(bias)
   def dropout(self, p: Number = 0.5) -> Tensor:
-    """While Tensor.training: zero with probability p, else divided by 1 - p; otherwise self."""
-    if not 0 <= p <= 1: raise ValueError(f"dropout with probability {p}")
+    """While Tensor.training: zero with probability p, else divided by 1 - p (Srivastava et al., 2014); otherwise self. ValueError for another p."""
+    if not 0 <= (p := arguments.number(p, "a probability")) <= 1: raise ValueError(f"dropout with probability {p}")
     if not Tensor.training or p == 0: return self
     return (Tensor.rand(*self.shape, dtype=dtypes.float32) >= p).where(self * (1 / (1.0 - p)), 0.0)
   def scaled_dot_product_attention(self, key: Tensor, value: Tensor, attn_mask: Optional[Tensor] = None, dropout_p: Number = 0.0,
                                    is_causal: bool = False) -> Tensor:
-    """softmax(self key^T / sqrt(d) + mask) value over the last axis (Vaswani et al., 2017). A bool mask keeps what is True; is_causal puts a lower
-    triangle in its place."""
+    """softmax(self key^T / sqrt(d) + mask) value over the last axis (Vaswani et al., 2017). A bool mask keeps what is True, and a row that keeps
+    nothing gives 0; another mask is added, and a row of -inf gives NaN. is_causal is the mask of a lower triangle. AssertionError for shapes that
+    don't fit, ValueError for a mask and is_causal."""
+    key, value = arguments.operand(key, "the key"), arguments.operand(value, "the value")
+    assert min(self.ndim, key.ndim, value.ndim) > 1 and self.shape[-1] == key.shape[-1] and key.shape[-2] == value.shape[-2], \
+      f"attention of queries {self.shape}, keys {key.shape} and values {value.shape}"
+    if is_causal and attn_mask is not None: raise ValueError("attention with a mask and is_causal: multiply the mask by a lower triangle instead")
     scores = self.dot(key.transpose(-1, -2)) / math.sqrt(self.shape[-1])
-    if is_causal: attn_mask = Tensor.ones(self.shape[-2], key.shape[-2], dtype=dtypes.bool).tril()
-    if attn_mask is not None: scores = attn_mask.where(scores, -math.inf) if attn_mask.dtype == dtypes.bool else scores + attn_mask
-    return scores.softmax(-1).dropout(dropout_p).dot(value)
+    mask: Any = None if attn_mask is None else arguments.operand(attn_mask, "the mask")
+    if is_causal: mask = Tensor.ones(self.shape[-2], key.shape[-2], dtype=dtypes.bool).tril()
+    if mask is not None: scores = mask.where(scores, -math.inf) if mask.dtype == dtypes.bool else scores + mask
+    weights = scores.softmax(-1)
+    if attn_mask is not None and mask.dtype == dtypes.bool: weights = mask.where(weights, 0)
+    return weights.dropout(dropout_p).dot(value)
   def binary_crossentropy(self, y: Tensor) -> Tensor:
-    """The mean of -y log(self) - (1 - y) log(1 - self) for probabilities self."""
+    """The mean of -y log(self) - (1 - y) log(1 - self) for probabilities self and y of shapes that broadcast."""
+    y = arguments.operand(y, "the labels")
     return (-y * self.log() - (1 - y) * (1 - self).log()).mean()
   def binary_crossentropy_logits(self, y: Tensor) -> Tensor:
     """binary_crossentropy of sigmoid(self), without forming it."""
-    return (self.softplus() - y * self).mean()
+    return (self.softplus() - arguments.operand(y, "the labels") * self).mean()
   def sparse_categorical_crossentropy(self, Y: Tensor, ignore_index: int = -1) -> Tensor:
     """The mean of -log_softmax(self)[..., Y] over the class numbers Y != ignore_index, NaN if there is none. self: (..., C), Y: (...) of any dtype.
     The labels are computed at once. ValueError for another shape, IndexError for a class that is not in 0 ... C-1."""
-    if Y.shape != self.shape[:-1]: raise ValueError(f"labels of shape {Y.shape} for logits of shape {self.shape}")
+    Y = arguments.operand(Y, "the labels")
+    if Y.shape != self.shape[:-1] or not self.shape: raise ValueError(f"labels of shape {Y.shape} for logits of shape {self.shape}")
     labels = Tensor._positions(Y).astype(np.int64, copy=False)
-    counted = labels != ignore_index
+    counted = labels != arguments.integer(ignore_index, "ignore_index")
     if (((labels < 0) | (labels >= (C := self.shape[-1]))) & counted).any():
       raise IndexError(f"labels from {labels.min()} to {labels.max()} for {C} classes")
     rows = mlops.CrossEntropy.apply(self._wide(), Tensor(np.where(counted, labels, -1).astype(np.int32).reshape(*Y.shape, 1)))

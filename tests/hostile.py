@@ -1,4 +1,4 @@
-"""Arguments that nobody should pass, and every public entry that could get them: the table behind test_hostile.py and stress/fuzz.py."""
+"""Arguments that nobody should pass, and every public entry that could get them: the table behind test_hostile.py and stress/calls.py."""
 # ruff: noqa: E501  (tables)
 import inspect, os, sys
 
@@ -123,7 +123,7 @@ def entries():
     if inspect.isfunction(f) and f.__module__ == helpers.__name__: found.append(("helpers." + name, lambda s, f=f: f))
   for name, f in sorted(vars(mlops).items()):
     if inspect.isclass(f) and issubclass(f, mlops.Function): found.append(("mlops." + name, lambda s, f=f: f.apply))
-  for name in ("realize", "schedule", "set_pending", "fail_at", "set_threads", "set_isa"):
+  for name in ("realize", "schedule", "set_pending", "fail_at", "set_threads", "set_isa", "set_fusion"):
     found.append(("_engine." + name, lambda s, n=name: keep_settings(getattr(_engine, n), n)))
   return found
 
@@ -139,6 +139,7 @@ def keep_settings(f, name):
       _engine.set_pending(*pending)
       if name == "set_threads": _engine.set_threads(info["threads"])
       if name == "set_isa": _engine.set_isa(info["isa"])
+      if name == "set_fusion": _engine.set_fusion(True)
   return call
 
 def optimise(cls):

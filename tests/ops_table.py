@@ -79,8 +79,6 @@ def ours(name): return getattr(Tensor, name)
 
 EDGES = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.5, -2.5, 9.0, -9.0])
 CORNERS = tuple(x.ravel() for x in np.meshgrid(EDGES, EDGES))
-# What C's pow has a power for by the rules of real numbers: no -0, no -inf.
-REAL = [c[(CORNERS[0] >= 0) & ~np.signbit(CORNERS[0]) | np.isfinite(CORNERS[1]) & np.isfinite(CORNERS[0]) & (CORNERS[0] < 0)] for c in CORNERS]
 ANY = shapes().map(lambda shape: s(A(*shape)))
 
 def unary(name, ref=None, *more, fxn=None, edges=EDGES, dtypes=ALL, **kw):
@@ -177,6 +175,24 @@ def drawn(name, fxn, expected, low, high, unit=1):
 def dropout(n):
   with Tensor.train(): return Tensor.ones(n).dropout(0.25)
 
+# Of methods beyond the original's.
+def product(x, axis=None, keepdim=False):
+  for a in sorted((a % x.ndim for a in axes(x, axis)) if x.ndim else (), reverse=True): x = x.prod(a, keepdim)
+  return x.prod() if not x.ndim else x
+def logsumexp(x, axis=None, keepdim=False): return torch.logsumexp(x if x.is_floating_point() else x.double(), axes(x, axis), keepdim)
+def var(x, axis=None, keepdim=False, correction=1): return torch.var(x, axes(x, axis), correction=correction, keepdim=keepdim)
+def norm(x, p=2.0, axis=None, keepdim=False): return torch.linalg.vector_norm(x if x.is_floating_point() else x.double(), p, axis, keepdim)
+def einsum(formula, *xs):
+  """Of integers in their own dtype."""
+  return torch.einsum(formula, *xs).to(xs[0].dtype)
+def sort(x, dim=-1, descending=False): return torch.sort(x, dim=dim, descending=descending, stable=True)
+def topk(x, k, dim=-1, largest=True):
+  """PyTorch's is not stable."""
+  return [y.narrow(dim, 0, k) if x.ndim else y for y in sort(x, dim, largest)]
+def weighted(fxn):
+  """A loss of classes, whose weights have no gradient in PyTorch."""
+  return lambda x, y, weight=None, **kw: fxn(x, y, None if weight is None else weight.detach(), **kw)
+
 # *** samples of any shape ***
 
 SOME_AXIS = shapes(1, low=1).flatmap(lambda shape: st.integers(-len(shape), len(shape) - 1).map(lambda axis: s(A(*shape), axis=axis)))
@@ -221,6 +237,14 @@ def products(draw):
   lead = draw(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, min_side=0, max_side=3)).input_shapes
   return s(A(k) if draw(st.booleans()) else A(*lead[0], n, k), A(k) if draw(st.booleans()) else A(*lead[1], k, m))
 @st.composite
+def einsums(draw):
+  """Terms of up to three letters each, the same ones for some, and a result of some of them."""
+  n = {c: draw(st.integers(1, 4)) for c in "abcd"}
+  terms = [draw(st.text("abcd", max_size=3)) for _ in range(draw(st.integers(1, 4)))]
+  used = sorted(set("".join(terms)))
+  out = "->" + "".join(draw(st.permutations(draw(st.lists(st.sampled_from(used), unique=True)) if used else []))) if draw(st.booleans()) else ""
+  return s(",".join(terms) + out, *(A(*(n[c] for c in t)) for t in terms))
+@st.composite
 def convs(draw, transposed=False):
   n, groups, cin, cout, batch = draw(sizes(5, 1, 3))
   K, stride, dilation, padding, more = draw(sizes(n, 1, 3)), draw(sizes(n, 1, 3)), draw(sizes(n, 1, 2)), draw(sizes(n, 0, 2)), draw(sizes(n, 0, 3))
@@ -242,6 +266,9 @@ NEAR = np.array([-3.5, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0, 7.0])
 HUGE = np.array([-1e4, -300.0, -40.0, 40.0, 300.0, 1e4])
 MASK = np.array([[True, False, True], [False, False, True]])
 QUERY, KEY, VALUE = A(2, 3, 5, 4), A(2, 3, 6, 4), A(2, 3, 6, 7)
+NO_DIM = (bad(IndexError, r"\[-2, 1\], but got 2", A(2, 3), dim=2), bad(IndexError, "but got -3", A(2, 3), dim=-3))
+WHOLE = (np.array([7., 8., 9., 0., 3.]), np.array([2., 4., 7., 3., 9.]))
+SIGNS = [x.ravel() for x in np.meshgrid([7., -7., 8., -8., 0., 1.], [2., -2., 4., -4., 3., -9.])]
 IMAGE, SMALL, LABELS = A(2, 3, 7, 6), A(1, 2, 5, 5), np.array([0, 4, 2, 2])
 EVEN, BELL = (3**-0.5, 0.5), (1, (2 / math.pi)**0.5)  # deviations of uniform numbers in +-1 and of normal ones
 
@@ -271,7 +298,7 @@ OPS = [
   binary("add", result=counted), binary("sub", result=counted), binary("mul", result=own),
   binary("div", avoid=(0,), result=floated, promotes=False),
   binary("maximum", None, s(TIES, TIES[::-1]), s(TIES, np.ones((2, 4))), result=own), binary("minimum", None, s(TIES, TIES[::-1]), result=own),
-  binary("pow", None, s(np.array([-2., -2., -2., 0., 0., 3.]), np.array([2., 3., -3., 1., 2., 0.])), corners=REAL, domain=(0.3, 2), dtypes=FLOATS),
+  binary("pow", None, s(np.array([-2., -2., -2., 0., 0., 3.]), np.array([2., 3., -3., 1., 2., 0.])), domain=(0.3, 2), dtypes=FLOATS),
   binary("pow of integers", lambda x, y: x.double() ** y, fxn=Tensor.pow, corners=(I(3, 4), I(3, 4)), domain=(0, 3), dtypes=SIGNED + UNSIGNED,
          result=floated, promotes=False, grad=False),
   *[numbers(name, fxn, 2, 0, 1, 3, 1.5, 0.25) for name, fxn in {
@@ -336,13 +363,20 @@ OPS = [
     draw=shapes(low=1).flatmap(lambda shape: hnp.valid_tuple_axes(len(shape)).map(lambda axis: s(A(*shape), axis))),
     errors=[bad(IndexError, r"\[-2, 1\], but got 2", A(2, 3), 2), bad(ValueError, r"\(0, 0\) name one twice", A(2, 3), (0, 0))]),
   movement("shrink", Tensor.shrink, s(A(3, 4), ((1, 3), (0, 2))), s(A(3, 4), (None, (2, 2))), s(A(3), ((0, 3),)), s(A(), ()), draw=shrinks(),
-    ref=lambda x, arg: basic(x, tuple(slice(*(p or (None,))) for p in arg)), errors=[bad(ValueError, r"1 pairs .* \(4, 3\)", A(4, 3), (None,))]),
+    ref=lambda x, arg: basic(x, tuple(slice(*(p or (None,))) for p in arg)), errors=[
+      bad(ValueError, r"1 pairs .* \(4, 3\)", A(4, 3), (None,)), bad(ValueError, r"\(4, 3\) to \(\(0, 5\), None\)", A(4, 3), ((0, 5), None)),
+      bad(ValueError, "shrink", A(4), ((-1, 2),)), bad(ValueError, "shrink", A(4), ((2, 1),)), bad(TypeError, r"not 0\.5", A(4), ((0.5, 2),)),
+      bad(TypeError, r"pair .*\(4,\).* 5 of", A(4), (5,)), bad(TypeError, r"pair .*\(4,\).* 5 of", A(4), 5)]),
   movement("pad", Tensor.pad, s(A(3, 4), ((1, 0), (2, 3))), s(A(3), (None,)), s(A(0, 2), ((1, 1), None)), s(TIES, ((1, 0), (2, 3)), math.inf),
     s(TIES, ((1, 0), (2, 3)), -math.inf), s(TIES, (None, (0, 2)), math.nan), s(TIES, ((1, 0), None), 2.5), draw=pads(), ref=padded,
     errors=[bad(ValueError, r"\(4, 3\) by \(-1, 0\)", A(4, 3), ((-1, 0), None)), bad(ValueError, r"1 pairs .*\(4, 3\)", A(4, 3), ((1, 2),))]),
   movement("pad2d", Tensor.pad2d, s(A(2, 3, 4), (1, 2)), s(A(2, 3, 4), (1, 2, 0, 3)), s(A(2, 3, 4), [-1, 2, 0, -2]), s(A(2, 3, 4), (-1, -1, -1, -1)),
-    s(A(2, 3), (1, 0, 2, 0)), s(TIES, (-1, 1, 2, 0), 1.5), s(TIES, (1, 1), -math.inf), ref=lambda x, p, v=0: F.pad(x, p, value=v)),
-  movement("slice", Tensor.slice, s(A(3, 4), ((-1, 2), (1, 6))), s(A(3, 4), (None, (1, 3))), s(TIES, ((-1, 2), (1, 6)), 1.5), ref=sliced),
+    s(A(2, 3), (1, 0, 2, 0)), s(TIES, (-1, 1, 2, 0), 1.5), s(TIES, (1, 1), -math.inf), ref=lambda x, p, v=0: F.pad(x, p, value=v), errors=[
+      bad(ValueError, r"\(-2, -2\) crops more of \(2, 3\)", A(2, 3), (-2, -2)), bad(ValueError, r"3 numbers \(1, 1, 1\)", A(2, 3), (1, 1, 1)),
+      bad(ValueError, r"6 numbers .*\(2, 3\)", A(2, 3), (1,) * 6), bad(TypeError, r"not 1\.5", A(2, 3), (1.5, 1)),
+    bad(TypeError, "two numbers", A(2), 1)]),
+  movement("slice", Tensor.slice, s(A(3, 4), ((-1, 2), (1, 6))), s(A(3, 4), (None, (1, 3))), s(TIES, ((-1, 2), (1, 6)), 1.5), ref=sliced,
+    errors=[bad(ValueError, r"\(\(0, 5\), \(4, 2\)\) of \(2, 3\) ends before", A(2, 3), ((0, 5), (4, 2)))]),
   movement("squeeze", lambda x, *a: x.squeeze(*a), s(A(1, 3, 1, 1)), s(A(1, 3, 1, 1), 0), s(A(1, 3, 1), -1), s(A(1, 3), 1), s(A()), s(A(), 0),
     s(A(1, 0)), errors=[
       bad(IndexError, r"^Dimension out of range \(expected to be in range of \[-4, 3\], but got 50\)$", A(4, 3, 6, 6), 50),
@@ -415,7 +449,8 @@ OPS = [
     s(A(4), A(4)), s(A(3, 4), A(4)), s(A(4), A(4, 5)), s(A(3, 4), A(4, 5)), s(A(2, 3, 4), A(4, 5)), s(A(2, 3, 4), A(2, 4, 5)), s(A(4), A(2, 4, 5)),
     s(A(2, 1, 3, 4), A(5, 4, 2)), s(A(0, 4), A(4, 3)), s(A(3, 0), A(0, 2)), s(A(40, 50), A(50, 30)), s(A(1, 200), A(200, 1)),
     s(A(65, 3), A(3, 70))], [bad(AssertionError, r"\(4,\) and \(1, 2\)", A(4), A(1, 2)), bad(AssertionError, r"\(\) and \(3, 3\)", A(), A(3, 3)),
-    bad(AssertionError, r"\(2, 3\) and \(4, 3\)", A(2, 3), A(4, 3)), bad(ValueError, r"\(2, 2, .* can't be broadcast", A(2, 2, 3), A(3, 3, 4))],
+    bad(AssertionError, r"\(2, 3\) and \(4, 3\)", A(2, 3), A(4, 3)),
+    bad(ValueError, r"\(2, 2, 3\) and \(3, 3, 4\).* can't be broadcast", A(2, 2, 3), A(3, 3, 4))],
     products(), NUMBERS, own, promotes=True, ulps=64),  # sums of 200
   Op("matmul, reversed", lambda x, w: x.matmul(w, True), lambda x, w: w @ x, [s(A(4, 5), A(3, 4))]),
   Op("x @= y", lambda x, y: operator.imatmul(x + 0, y), lambda x, y: x @ y, [s(A(3, 3), A(3, 3))]),
@@ -425,9 +460,12 @@ OPS = [
   Op("_pool", Tensor._pool, windows, [s(A(2, 7), (3,)), s(A(2, 3, 7, 6), (3, 2), (2, 1), (2, 3)), s(A(2, 4), (5,)), s(A(9), (2,), 4)], draw=pools()),
   *[Op(name, ours(name), pooled(fxn), [
     s(IMAGE), s(IMAGE, 3), s(IMAGE, (3, 2)), s(IMAGE, (2, 3), 1), s(IMAGE, (2, 2), (3, 4)), s(IMAGE, (2, 2), 1, (2, 3)), s(IMAGE, (7, 6)),
-    s(A(2, 3, 9), (2,)), s(A(2, 4, 5, 6), (2, 3, 2), (1, 2, 2)), s(A(4, 4), 2, 2), s(A(2, 3, 2, 9), 3)], [
-    bad(AssertionError, r"\(2, 2\).*over \(5,\)", A(5)), bad(AssertionError, r"stride \(1,\).*over \(5, 5\)", A(5, 5), (2, 2), (1,)),
-    bad(ValueError, r"stride 0.*\(5, 5\)", A(5, 5), 2, 0), bad(ValueError, r"size 0.*\(5, 5\)", A(5, 5), (2, 0), 1)], pools())
+    s(A(2, 3, 9), (2,)), s(A(2, 4, 5, 6), (2, 3, 2), (1, 2, 2)), s(A(4, 4), 2, 2)], [
+    bad(AssertionError, r"\(2, 2\).*over \(5,\)", A(5)), bad(AssertionError, r"stride \(1,\).*\(5, 5\)", A(5, 5), (2, 2), (1,)),
+    bad(ValueError, r"stride .*\(5, 5\) .*1, not 0", A(5, 5), 2, 0), bad(ValueError, r"\(2, 0\) of size 0.*\(5, 5\)", A(5, 5), (2, 0), 1),
+    bad(TypeError, r"stride .*\(5, 5\) must be an int, not 1\.5", A(5, 5), 2, 1.5),
+    bad(ValueError, r"\(2, 6\) .*larger than \(5, 5\)", A(5, 5), (2, 6)),
+    bad(ValueError, r"dilation .*not -1", A(5, 5), 2, 1, -1), bad(TypeError, "window .*not nan", A(5, 5), math.nan)], pools())
     for name, fxn in {"max_pool2d": torch.amax, "avg_pool2d": torch.mean}.items()],
   Op("conv2d", Tensor.conv2d, conv, [
     s(IMAGE, A(4, 3, 3, 2)), s(IMAGE, A(4, 3, 3, 3), A(4), padding=1), s(IMAGE, A(6, 1, 3, 3), groups=3),
@@ -440,14 +478,25 @@ OPS = [
     bad(AssertionError, r"\(1, 2, 5, 5\) .* \(4, 3, 3, 3\) in 1", SMALL, A(4, 3, 3, 3)), bad(AssertionError, r"\(4, 2, 3\)", SMALL, A(4, 2, 3)),
     bad(ValueError, "3 .* in 2 groups", SMALL, A(3, 1, 3, 3), groups=2), bad(ValueError, r"\(6, 6\) .* \(1, 2, 5, 5\)", SMALL, A(3, 2, 6, 6)),
     bad(AssertionError, r"\(1, 1, 1\) is no padding of 2", SMALL, A(3, 2, 3, 3), padding=(1, 1, 1)),
-    bad(AssertionError, r"\(2,\) for 3", SMALL, A(3, 2, 3, 3), A(2)), bad(ValueError, "stride 0", SMALL, A(3, 2, 3, 3), stride=0),
-    bad(AssertionError, r"stride \(1, 1, 1\)", SMALL, A(3, 2, 3, 3), stride=(1, 1, 1))], convs(), ulps=256),  # gradients are sums of 1152
+    bad(AssertionError, r"\(2,\) for 3", SMALL, A(3, 2, 3, 3), A(2)),
+    bad(ValueError, r"stride .*\(1, 2, 5, 5\) and \(3, 2, 3, 3\) .*not 0", SMALL, A(3, 2, 3, 3), stride=0),
+    bad(AssertionError, r"stride \(1, 1, 1\) .*\(1, 2, 5, 5\)", SMALL, A(3, 2, 3, 3), stride=(1, 1, 1)),
+    bad(TypeError, "padding .*'same'", SMALL, A(3, 2, 3, 3), padding="same"), bad(TypeError, r"stride .*not 1\.5", SMALL, A(3, 2, 3, 3), stride=1.5),
+    bad(ValueError, r"\(-3, -3, -3, -3\) crops more of \(1, 2, 5, 5\)", SMALL, A(3, 2, 3, 3), padding=-3),
+    bad(ValueError, "groups must be at least 1, not -1", SMALL, A(3, 2, 3, 3), groups=-1), bad(TypeError, "weight must be a Tensor", SMALL, 3),
+    bad(AssertionError, r"\(3,\) doesn't fit .*\(N, groups cin, \*in\)", A(3), A(3, 2, 3, 3)),
+    bad(AssertionError, "doesn't fit", A(2, 3), A(2, 3))], convs(), ulps=256),  # gradients are sums of 1152
   Op("conv_transpose2d", Tensor.conv_transpose2d, conv_transpose, [
     s(IMAGE, A(3, 4, 3, 2)), s(IMAGE, A(3, 4, 3, 3), A(4), stride=2, output_padding=1), s(A(2, 4, 5, 5), A(4, 3, 2, 2), A(6), groups=2, padding=1),
     s(IMAGE, A(3, 2, 3, 3), stride=(2, 3), dilation=(2, 1), padding=(1, 2), output_padding=(1, 2)), s(A(2, 3, 9), A(3, 2, 3), stride=2),
     s(A(1, 2, 3, 4, 3), A(2, 3, 2, 2, 2), A(3), stride=(1, 2, 1)), s(A(2, 3, 1, 1), A(3, 1, 4, 4))], [
     bad(AssertionError, r"\(1, 2, 5, 5\) .* \(3, 2, 3, 3\) in 1", SMALL, A(3, 2, 3, 3)),
-    bad(AssertionError, "in 3 g", SMALL, A(2, 1, 3, 3), groups=3), bad(AssertionError, r"\(3,\) for 2", SMALL, A(2, 2, 3, 3), A(3))],
+    bad(AssertionError, "in 3 g", SMALL, A(2, 1, 3, 3), groups=3), bad(AssertionError, r"\(3,\) for 2", SMALL, A(2, 2, 3, 3), A(3)),
+    bad(ValueError, r"\(1, 2, 5, 5\) .*\(2, 2, 3, 3\).*sizes \[-1, 3\]", SMALL, A(2, 2, 3, 3), padding=(4, 2)),
+    bad(ValueError, r"sizes \[0, 0\]", A(1, 2, 2, 2), A(2, 2, 1, 1), padding=1),
+    bad(ValueError, "output_padding .*not -1", SMALL, A(2, 2, 3, 3), output_padding=-1),
+    bad(AssertionError, r"padding \(1, 2, 3, 4\)", SMALL, A(2, 2, 3, 3), padding=(1, 2, 3, 4)),
+    bad(ValueError, "stride .*not 0", SMALL, A(2, 2, 3, 3), stride=0)],
     convs(True), ulps=256),  # as conv2d's gradients
 
   # networks and losses
@@ -460,8 +509,10 @@ OPS = [
   Op("dropout outside training", Tensor.dropout, lambda x, p=0.5: x, [s(A(3, 4)), s(A(3, 4), 0.1)], dtypes=ALL, result=own),
   Op("scaled_dot_product_attention", Tensor.scaled_dot_product_attention, F.scaled_dot_product_attention, [
     s(QUERY, KEY, VALUE), s(QUERY, KEY, VALUE, A(2, 3, 5, 6)), s(QUERY, KEY, VALUE, A(5, 6)), s(QUERY, KEY, VALUE, np.tril(np.ones((5, 6), bool))),
-    s(A(2, 5, 4), A(2, 5, 4), A(2, 5, 4), is_causal=True), s(A(5, 4), A(6, 4), A(6, 3))],
-    [bad(AssertionError, r"\(2, 4\) and \(5, 3\)", A(2, 4), A(3, 5), A(3, 5))]),
+    s(QUERY, KEY, VALUE, np.arange(30).reshape(5, 6) % 17 > 9), s(A(2, 5, 4), A(2, 5, 4), A(2, 5, 4), is_causal=True), s(A(5, 4), A(6, 4), A(6, 3))],
+    [bad(AssertionError, r"queries \(2, 4\), keys \(3, 5\) and values \(3, 5\)", A(2, 4), A(3, 5), A(3, 5)),
+     bad(AssertionError, r"queries \(4,\)", A(4), A(3, 4), A(3, 4)), bad(TypeError, "mask must be a Tensor", A(2, 4), A(2, 4), A(2, 4), "a"),
+     bad(ValueError, "mask and is_causal", A(2, 4), A(2, 4), A(2, 4), A(2, 2), is_causal=True)]),
   Op("binary_crossentropy", Tensor.binary_crossentropy, F.binary_cross_entropy, [s(A(3, 4), A(3, 4)), s(A(5), A(5))], domain=(0.1, 0.9)),
   Op("binary_crossentropy_logits", Tensor.binary_crossentropy_logits, F.binary_cross_entropy_with_logits, [
     s(A(3, 4), A(3, 4)), s(A(5), A(5)), s(HUGE, np.array([0., 1., 0., 1., 0., 1.]))], avoid=(0,)),
@@ -469,6 +520,113 @@ OPS = [
     s(A(4, 5), LABELS), s(A(4, 5), LABELS.astype(np.uint8)), s(A(4, 5), np.array([0, -1, 2, -1])), s(A(4, 5), LABELS, ignore_index=2),
     s(A(2, 3, 5), I(5, 2, 3)), value(A(2, 5), np.array([-1, -1])), s(A(5), np.array(3))], [
     bad(ValueError, r"\(3,\) .* \(2, 3\)", A(2, 3), I(3, 3)), bad(IndexError, "3 to 3 for 3 classes", A(2, 3), np.array([3, 3]))]),
+
+  # beyond the original: integers and bits
+  binary("floor_divide", torch.floor_divide, corners=WHOLE, grad=False, dtypes=NUMBERS, result=counted, domain=(0.6, 9)),
+  binary("mod", torch.remainder, corners=WHOLE, avoid=(0,), dtypes=NUMBERS, result=counted, domain=(0.6, 9)),
+  *[Op(f.__name__ + " of signs", lambda x, y, f=f: f(x, y).detach(), lambda x, y, g=g: g(x, y).detach(),
+     [value(*SIGNS), value(*SIGNS[::-1])], dtypes=FLOATS[:2] + SIGNED, grad=False)
+    for f, g in ((operator.floordiv, torch.floor_divide), (operator.mod, torch.remainder))],
+  *[numbers(name, fxn, 1, 2, 3, ref=ref, dtypes=NUMBERS, domain=(0.6, 9), grad=False, errors=errors) for name, fxn, ref, errors in (
+    ("x // c", lambda x, c: x // c, torch.floor_divide, [bad(ZeroDivisionError, "dtypes.long divided by 0", I(5, 3), 0)]),
+    ("c // x", lambda x, c: c // x, lambda x, c: torch.floor_divide(torch.full_like(x, c), x), ()),
+    ("x % c", lambda x, c: (x % c).detach(), lambda x, c: torch.remainder(x, c).detach(), [bad(ZeroDivisionError, "divided by 0", I(5, 3), 0)]),
+    ("c % x", lambda x, c: (c % x).detach(), lambda x, c: torch.remainder(torch.full_like(x, c), x).detach(), ()))],
+  *[Op(f.__name__, f, f, [
+    s(I(100, 3, 4, low=-100), I(100, 4, low=-9)), s(I(100, 5), 6), s(MASK, ~MASK), s(I(9, 0, 3), I(9, 3)), s(I(200, 3), MASK[0])], [
+      bad(TypeError, f"{e} is not defined for float32", A(3), A(3)), bad(TypeError, e, I(3, 3), 1.5)], dtypes=(), grad=False)
+    for f, e in ((operator.and_, "AND"), (operator.or_, "OR"), (operator.xor, "XOR"))],
+  *[Op(f.__name__, f, f, [s(I(100, 3, 4, low=-100), I(70, 4, low=-9)), s(I(100, 5, low=-100), 6), s(I(100, 5, low=-9), 64)],
+       [bad(TypeError, f"{e} is not defined for float32", A(3), A(3))], dtypes=(), grad=False)
+    for f, e in ((operator.lshift, "SHL"), (operator.rshift, "SHR"))],
+  Op("~", operator.invert, operator.invert, [s(I(100, 3, 4, low=-100)), s(MASK)], [bad(TypeError, "~ is not defined for dtypes.float", A(3))],
+     dtypes=(), grad=False),
+  *[Op(f"c {f.__name__} x", lambda x, f=f: f(5, x), lambda x, f=f: f(5, x), [s(I(9, 3, 4))], dtypes=(), grad=False)
+    for f in (operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift)],
+  *[Op(f"x {f.__name__} y", *2 * (lambda x, y, f=f: f(x + 0, y),), [s(I(99, 3, 4, low=9), I(9, 4, low=1))], dtypes=(), grad=False)
+    for f in (operator.ifloordiv, operator.imod, operator.iand, operator.ior, operator.ixor, operator.ilshift, operator.irshift)],
+
+  # beyond the original: functions, reductions
+  *[unary(name, grad=False, result=truth) for name in ("isnan", "isinf", "isfinite")],
+  Op("masked_fill", Tensor.masked_fill, torch.masked_fill, [s(A(2, 3), MASK, 2), s(A(2, 3), MASK[0], 1), s(A(3), MASK[0], 0)],
+     dtypes=NUMBERS, result=own),
+  Op("lerp", Tensor.lerp, torch.lerp, [s(A(3, 4), A(3, 4), 0.3), s(A(3, 4), A(4), A(3, 4)), s(A(), A(), 1.0)]),
+  Op("one_hot", lambda x, n=-1: Tensor.one_hot(x, n), F.one_hot, [s(I(5, 3, 4), 5), s(I(5, 3), 9), s(np.array([0, 3, 1])), s(I(3), 3)],
+     [bad(TypeError, "integers, not dtypes.float", A(3), 4)], dtypes=(), grad=False),
+  reduction("prod", product, s(np.array([[2., 0., 3.], [0., 4., 0.], [1., -2., 3.]]), axis=1), s(np.array([2., 0., 3.])), s(A(2, 300), axis=1),
+            s(A(300, 2), axis=0), result=summed, domain=(0.8, 1.25), ulps=64),
+  *[reduction(name, over(lambda x, a, k, f=f: f(x != 0, a, k)), result=truth, grad=False) for name, f in {
+    "any": lambda x, a, k: x.sum(a, k) > 0 if a else x, "all": lambda x, a, k: (~x).sum(a, k) == 0 if a else x}.items()],
+  Op("var", Tensor.var, var, [*AXES[1:-1], s(A(3, 4), correction=0), value(A(3, 4), axis=1, correction=5), s(A(1, 4), axis=0),
+                               s(np.ones((3, 4)), axis=1),
+                              value(WILD, axis=1)], NO_AXIS, reductions(2), dtypes=ALL, result=floated, ulps=32),
+  Op("var_mean", Tensor.var_mean, lambda x, axis=None, **kw: list(torch.var_mean(x, axis, **kw)),
+     [s(A(3, 4)), s(A(3, 4), axis=1, keepdim=True)], NO_AXIS),
+  Op("logsumexp", Tensor.logsumexp, logsumexp, [*AXES, value(WILD, axis=1), s(HUGE), value(np.full((2, 3), -np.inf), axis=1)], NO_AXIS, reductions(1),
+     dtypes=ALL, result=floated),
+  Op("norm", Tensor.norm, norm, [*[s(x, p, **kw) for p in (2.0, 1, 3, 0.5, math.inf, -math.inf, -1.5) for x, kw in (
+    (A(3, 4), {}), (A(3, 4), {"axis": 1}), (A(2, 3, 4), {"axis": (0, 2), "keepdim": True}),
+    (np.array([[0., 0.], [0., 3.], [-2., 2.]]), {"axis": 1}))],
+    value(A(3, 4), 0), value(np.array([0., 1., np.nan]), 0), value(WILD, 2.0, axis=1)], NO_AXIS, dtypes=FLOATS + SIGNED, result=floated, avoid=(0,),
+     ulps=64),
+
+  # beyond the original: order and movement
+  *[Op(f"{name}: {('values', 'indices')[i]}", lambda *a, name=name, i=i, **kw: ours(name)(*a, **kw)[i],
+       lambda *a, ref=ref, i=i, **kw: ref(*a, **kw)[i],
+       [*more, s(A(3, 7), *k), s(A(300), *k), s(A(2, 3, 4), *k, dim=0), s(A(3, 4, 2), *k, dim=1, **{down: name == "sort"}),
+        s(A(2), *k, **{down: True}),
+        s(np.array([[3., 1., 3., 1., 2.]] * 2), *k), value(EDGES, *k), s(A(2, 40), *k)],
+       errors, dtypes=ALL, grad=not i, result=(lambda d: dtypes.int64) if i else own) for i in range(2) for name, ref, k, down, more, errors in (
+    ("sort", sort, (), "descending", (s(A()), s(A(0, 3)), s(A(3, 0)), value(EDGES, descending=True), s(A(600), descending=True)), NO_DIM),
+    ("topk", topk, (2,), "largest", (s(A(), 1), s(A(3, 4), 0), s(A(900), 10), s(A(900), 700, largest=False), value(EDGES, 4, largest=False)),
+     [bad(ValueError, r"the first 5 along axis 1 of \(3, 4\)", A(3, 4), 5, dim=1), bad(ValueError, "first -1", A(3), -1)]))],
+  Op("argsort", Tensor.argsort, lambda x, *a, **kw: sort(x, *a, **kw)[1],
+     [s(A(3, 4)), s(A(3, 4), dim=0, descending=True), s(A())], NO_DIM, dtypes=ALL,
+     grad=False, result=lambda d: dtypes.int64),
+  movement("split", Tensor.split, s(A(7, 3), 3), s(A(7, 3), (2, 1), 1), s(A(7, 3), [4, 0, 3]), s(A(4, 2), 2, -1), s(A(0, 2), 3), s(A(3), 9),
+    ref=lambda x, *a: list(torch.split(x, *a)), errors=[
+      bad(ValueError, r"pieces of \(2, 2\) of axis 0 of \(3,\)", A(3), (2, 2)), bad(ValueError, "pieces of 0", A(3), 0),
+      bad(ValueError, "-1", A(2), (3, -1))]),
+  movement("roll", Tensor.roll, s(A(3, 4), 1), s(A(3, 4), -2, 1), s(A(3, 4), (1, 5), (0, 1)), s(A(3, 4), (1, 1), (0, 0)), s(A(), 3), s(A(0, 3), 1, 0),
+    s(A(5), 0, 0), ref=torch.roll, errors=[bad(ValueError, "2 shifts along 1 axes", A(3), (1, 2), 0), bad(IndexError, "but got 2", A(3, 4), 1, 2)]),
+  movement("diagonal", Tensor.diagonal, *[s(A(*shape), o) for shape in ((3, 3), (3, 5), (5, 3)) for o in (0, 1, -2, 5, -5)], s(A(2, 3, 4), 1, 1, 2),
+    s(A(2, 3, 2), 0, -1, 0), s(A(0, 3)), ref=torch.diagonal, errors=[bad(ValueError, "axes 0 and 0", A(2, 3), 0, 0, 0)]),
+  Op("trace", Tensor.trace, torch.trace, [s(A(3, 3)), s(A(3, 5))], [bad(IndexError, "out of range", A(3))], dtypes=FLOATS + SIGNED, result=summed),
+
+  # beyond the original: products and losses
+  Op("outer", Tensor.outer, torch.outer, [s(A(3), A(4)), s(A(0), A(2))], [bad(ValueError, r"\(2, 2\) and \(2,\)", A(2, 2), A(2))], dtypes=NUMBERS),
+  Op("einsum", Tensor.einsum, einsum, [s(*case) for case in (
+    ("ij,jk->ik", A(3, 4), A(4, 5)), ("ij,jk", A(3, 4), A(4, 5)), ("ba", A(3, 4)), ("ii", A(3, 3)), ("ii->i", A(3, 3)), ("iij->j", A(3, 3, 4)),
+    ("iii->i", A(3, 3, 3)), ("...ij,...jk->...ik", A(5, 2, 3), A(3, 4)), ("...ij,jk", A(2, 5, 2, 3), A(3, 4)), ("a...a->...a", A(3, 4, 3)),
+    ("...,...", A(3, 1), A(1, 4)),
+    ("...a->a...", A(2, 3, 4)), ("i,j->ij", A(3), A(4)), ("i,i", A(300), A(300)), (",ij->ij", A(), A(2, 3)), ("->", A()), ("ij->", A(3, 4)),
+    ("bij,bjk,bkl->bil", A(2, 3, 4), A(2, 4, 5), A(2, 5, 6)), ("ab,cd,ef->acf", A(2, 3), A(4, 5), A(2, 3)), ("i,ij,j", A(3), A(3, 4), A(4)),
+    ("b q h d, b k h d -> b h q k", A(2, 3, 2, 5), A(2, 4, 2, 5)), ("i,i->i", A(3), A(1)), ("ij,kj->ik", A(0, 3), A(2, 3)),
+    ("ij,jk->ik", A(2, 0), A(0, 3)),
+    ("aB,Ba->", A(2, 3), A(3, 2)))], [
+      bad(ValueError, "of 1 operands", "ij,jk", A(2, 2)), bad(ValueError, "sizes 3 and 4", "ij,jk", A(2, 3), A(4, 2)),
+      bad(ValueError, "'i' doesn't name", "i", A(2, 3)), bad(ValueError, "a letter twice", "ij->ii", A(2, 3)),
+      bad(ValueError, "of no operand", "ij->k", A(2, 3)), bad(ValueError, "no list of letters", "i1", A(2, 3)),
+      bad(ValueError, "no list of letters", "i..", A(2, 3)), bad(ValueError, "einsum of no operands", "")],
+    einsums(), dtypes=FLOATS + SIGNED[2:], result=own,
+    domain=(-4, 4), ulps=64),
+  *[Op(name, ours(name), ref, [s(A(3, 4), A(3, 4)), s(A(3, 4), A(3, 4), reduction="sum"), s(A(3, 4), A(3, 4), reduction="none"), s(A(), A())],
+       [bad(ValueError, "\"none\", \"sum\" or \"mean\", not 'all'", A(3), A(3), reduction="all")], avoid=(0,))
+    for name, ref in (("mse_loss", F.mse_loss), ("l1_loss", F.l1_loss))],
+  *[Op(name, weighted(ours(name)), weighted(lambda x, y, *a, ref=ref, **kw: ref(x.contiguous(), y.long(), *a, **kw)), [
+    *[s(x, y, **kw) for x, y in ((A(4, 5), LABELS), (A(2, 5, 3), I(5, 2, 3)), (A(5), np.array(3)), (A(2, 5, 2, 2), I(5, 2, 2, 2)))
+      for kw in ({}, {"reduction": "sum"}, {"ignore_index": 2}, *more)],
+    *[s(A(4, 5), LABELS, A(5), **kw) for kw in ({}, {"reduction": "sum"}, {"reduction": "none"}, {"ignore_index": 2}, *more)],
+    *[s(A(2, 5, 3), I(5, 2, 3), A(5), **kw) for kw in ({}, {"reduction": "none", "ignore_index": 2}, *more)],
+    value(A(2, 5), np.array([-100, -100]))], [
+      bad(ValueError, r"labels of shape \(3,\) for classes of shape \(2, 3\)", A(2, 3), I(3, 3)),
+      bad(IndexError, "3 to 3 for 3 classes", A(2, 3), np.array([3, 3])), bad(ValueError, "reduction is", A(2, 3), np.array([1, 1]), reduction="x"),
+      bad(ValueError, r"weights of shape \(2,\) for 3 classes", A(2, 3), np.array([1, 1]), A(2))], domain=(0.3, 2)) for name, ref, more in (
+    ("nll_loss", F.nll_loss, ()),
+    ("cross_entropy", F.cross_entropy, ({"label_smoothing": 0.1}, {"label_smoothing": 0.3, "ignore_index": 2, "reduction": "sum"})))],
+  Op("cross_entropy of probabilities", weighted(Tensor.cross_entropy), weighted(F.cross_entropy), [
+    s(A(4, 5), A(4, 5)), s(A(2, 5, 3), A(2, 5, 3), A(5), label_smoothing=0.2), s(A(4, 5), A(4, 5), reduction="none"), s(A(5), A(5), reduction="sum")],
+    [bad(ValueError, "label_smoothing 2", A(2, 3), np.array([1, 1]), label_smoothing=2)], domain=(0.1, 1)),
 
   # creation and random numbers
   Op("full", Tensor.full, lambda n, x, dtype: torch.full(n if isinstance(n, (tuple, list)) else (n,), x, dtype=dtype), [
@@ -481,7 +639,7 @@ OPS = [
   Op("arange", Tensor.arange, torch.arange, [s(10), s(5, 10, 3), s(10, 5, -3), s(11, 5, -3), s(100), s(0), s(3, 4)], [
     bad(ZeroDivisionError, "zero", 1, 2, 0), bad(OverflowError, "299 .*unsigned char", 300, dtype=dtypes.uint8)], dtypes=NUMBERS, grad=False),
   Op("arange of fractions", Tensor.arange, torch.arange, [s(0, 1, 0.1), s(0.5, 4), s(2, -1, -0.25), s(1e6, 1e6 + 5)], dtypes=FLOATS[:2], grad=False),
-  Op("eye", Tensor.eye, torch.eye, [s(4), s(1), s(0)], [bad(ValueError, "of -1 rows", -1)], dtypes=ALL, grad=False),
+  Op("eye", Tensor.eye, torch.eye, [s(4), s(1), s(0)], [bad(ValueError, "not -1", -1), bad(TypeError, "rows .*1.5", 1.5)], dtypes=ALL, grad=False),
   *[Op(name, ours(name), torchs(name), [s(A(2, 3), *c), s(A(), *c), s(A(0, 2), *c)], dtypes=ALL, result=own, grad=False)
     for name, c in {"full_like": (1,), "zeros_like": (), "ones_like": ()}.items()],
   drawn("rand", Tensor.rand, (0.5, 12**-0.5, 0.25), 0, 1), drawn("uniform", lambda n: Tensor.uniform(n, low=-1, high=3), (1, 2 * 3**-0.5, 1), -1, 3),

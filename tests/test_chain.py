@@ -119,6 +119,7 @@ class TestValues:
     assert 0 in chains(*got)
     for g, t in zip(got, a): np.testing.assert_allclose(g.numpy(), t.grad.numpy(), rtol=1e-3, atol=1e-4)
 
+@pytest.mark.threads
 class TestBits:
   """A chain leaves every sum as it is in a kernel run as a whole, on any number of threads."""
   @pytest.mark.parametrize("shape", [SHAPE, (3, 7, 250, 40), (1, 1, 1500, 33)])

@@ -4,7 +4,6 @@ import functools, itertools, math
 
 import numpy as np
 import pytest
-import torch
 
 from teenygrad import _engine
 from teenygrad.helpers import dtypes
@@ -43,7 +42,11 @@ def numbers(rng, name, n, special=True):
   if special and n: a[rng.integers(0, n, len(ends))] = np.array(ends, name)
   return a
 
-def to_bf16(a): return torch.from_numpy(np.asarray(a, np.float32)).to(torch.bfloat16).float().numpy()
+def to_bf16(a):
+  """Rounded to the nearest bfloat16, ties to even, as float32."""
+  bits = np.asarray(a, np.float32).view(np.uint32)
+  rounded = (bits + 0x7fff + (bits >> 16 & 1) & 0xffff0000).view(np.float32)
+  return np.where(np.isnan(a), np.float32(np.nan), rounded)
 
 # ---- elementwise ----
 
@@ -51,7 +54,8 @@ def to_bf16(a): return torch.from_numpy(np.asarray(a, np.float32)).to(torch.bflo
 # float64 stands for; float64 within 2 of the C library's, two good libraries being that far apart; float16 is the rounded float32
 # and may fall to the neighbour where that lies next to the middle between two.
 EXACT, CLOSE = {UnaryOps.SQRT: np.sqrt, UnaryOps.NEG: np.negative}, {UnaryOps.EXP2: np.exp2, UnaryOps.LOG2: np.log2, UnaryOps.SIN: np.sin}
-MATH = dict(zip(MathOps, (np.cos, np.exp, np.log, np.expm1, np.log1p, np.tanh)))  # EXPM1 and TANH within 1.1, promised are 1.5
+def sigmoid(x): return np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x)))
+MATH = dict(zip(MathOps, (np.cos, np.exp, np.log, np.expm1, np.log1p, np.tanh, sigmoid)))  # how close: docs/accuracy.md
 
 def within_ulps(got, want, ulps):
   """want: in float64. Counted in the spacing of numbers at `want` in the dtype of `got`."""
@@ -111,6 +115,41 @@ def test_binary(name, isa):
     if op is BinaryOps.MOD and name in FLOATS:  # NumPy's remainder of infinities and NaN is its own affair
       a, b = np.where(np.isfinite(a), a, 1).astype(name), np.where(np.isfinite(b) & (b != 0), b, 2).astype(name)
     equal(value(LazyBuffer(a).e(op, LazyBuffer(b))), fn(a, b).astype(name), (op, n))
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_pow(name, isa):
+  rng = np.random.default_rng(13)
+  for n in SIZES:
+    a, b = numbers(rng, name, n), numbers(rng, name, n)
+    for x, y in ((a, b), (np.abs(a), b), (a, np.trunc(b % 7)), (1 + a/1000, b*100)):
+      x, y = x.astype(name), y.astype(name)
+      within_ulps(value(LazyBuffer(x).e(MathOps.POW, LazyBuffer(y))), x.astype(np.float64)**y.astype(np.float64), 2 if name == "float64" else 0.51)
+
+BITS = {MathOps.AND: np.bitwise_and, MathOps.OR: np.bitwise_or, MathOps.XOR: np.bitwise_xor, MathOps.SHL: np.left_shift, MathOps.SHR: np.right_shift}
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bits_and_floors(name, isa):
+  """NumPy, too, gives 0 for x // 0 and x % 0, wraps INT_MIN // -1, and shifts by any number."""
+  torch = pytest.importorskip("torch") if name in FLOATS else None
+  rng = np.random.default_rng(5)
+  for n, (op, fn) in itertools.product(SIZES, (BITS | {MathOps.FLOORDIV: np.floor_divide, BinaryOps.MOD: np.mod}).items()):
+    a, b = numbers(rng, name, n), numbers(rng, name, n)
+    if name in FLOATS and op in BITS or name == "bool" and op not in (MathOps.AND, MathOps.OR, MathOps.XOR):
+      with pytest.raises(TypeError, match=f"{op.name} is not defined for {name}"): LazyBuffer(a).e(op, LazyBuffer(b))
+      continue
+    if n and name in INTS: a[:6], b[:6] = np.iinfo(name).min, np.array([-1, 0, 1, 3, -3, 0]).astype(name)[:n]
+    if op in (MathOps.SHL, MathOps.SHR) and n: b = np.where(rng.random(n) < .8, rng.integers(0, 70, n), b).astype(name)
+    if name in FLOATS:  # quotients that are whole numbers of the dtype, and PyTorch's infinities
+      if op is BinaryOps.MOD: continue
+      a, b = np.round(a.clip(-1000, 1000)), np.where(abs(b) > .3, b, 1).clip(-1000, 1000).astype(name)
+      want = torch.floor_divide(torch.tensor(a), torch.tensor(b)).numpy()
+    else:
+      with np.errstate(all="ignore"): want = fn(a, b)
+    equal(value(LazyBuffer(a).e(op, LazyBuffer(b))), want.astype(name), (op, n))
+  if name in FLOATS:
+    a, b = (x.ravel() for x in np.meshgrid(np.array([0., -0., 1, -1, 7, -7, np.inf, -np.inf, np.nan], name),
+                                               np.array([0., -0., 2, -2, np.inf, -np.inf, np.nan], name)))
+    equal(value(LazyBuffer(a).e(MathOps.FLOORDIV, LazyBuffer(b))), torch.floor_divide(torch.tensor(a), torch.tensor(b)).numpy())
 
 @pytest.mark.parametrize("name", NAMES)
 def test_where(name, isa):
@@ -194,6 +233,7 @@ def test_float16_rounds_after_each_step(length, isa):
   equal(value(lb.e(UnaryOps.SQRT).cast(dtypes.float32)), np.sqrt(a).astype(np.float32))
 
 def test_bfloat16(isa):
+  torch = pytest.importorskip("torch")
   rng = np.random.default_rng(7)
   ops = {BinaryOps.ADD: torch.add, BinaryOps.SUB: torch.sub, BinaryOps.MUL: torch.mul, BinaryOps.DIV: torch.div, BinaryOps.MAX: torch.maximum,
          BinaryOps.CMPLT: torch.lt}
@@ -279,6 +319,27 @@ def test_reductions_by_size(name, isa):
       b = numbers(rng, name, a.size, special=False).reshape(shape)
       equal(value(LazyBuffer(b).r(ReduceOps.MAX, new)), b.max(axes, keepdims=True), (n, shape))
 
+@pytest.mark.parametrize("name", NAMES)
+def test_products(name, isa):
+  """Powers of 2, which floats multiply exactly; integers wrap."""
+  rng = np.random.default_rng(12)
+  for n in REDUCED:
+    for shape, axes in (((n,), (0,)), ((3, n), (1,)), ((n, 3), (0,)), ((n, 70), (0,)), ((2, n, 5), (0, 1)), ((2, n, 5), (0, 2))):
+      if n > 5000 and len(shape) > 1: continue
+      if name in FLOATS:
+        a = rng.choice(np.array([1, -1] * 40 + [2, .5], name), shape)
+        if a.size > 9 and rng.random() < .2: a.ravel()[rng.integers(a.size)] = rng.choice([0, np.inf, np.nan])
+      else: a = numbers(rng, name, math.prod(shape)).reshape(shape) | np.array(1, name)
+      with np.errstate(all="ignore"): want = a.prod(axes, keepdims=True, dtype="float64" if name in FLOATS else name).astype(name)
+      if name in FLOATS and not (abs(np.log2(abs(want[np.isfinite(want) & (want != 0)]))) < 10).all(): continue
+      lb = LazyBuffer(a)
+      equal(value(lb.r(MathOps.PROD, keepdims(shape, axes))), want, (n, shape))
+      moved = lb.permute(tuple(range(a.ndim))[::-1]).pad([(0, 1)] + [(0, 0)] * (a.ndim - 1))  # times what is outside: zeros
+      padded, back = np.pad(a.T, [(0, 1)] + [(0, 0)] * (a.ndim - 1)), tuple(a.ndim - 1 - i for i in axes)
+      with np.errstate(all="ignore"): want = padded.prod(back, keepdims=True, dtype="float64" if name in FLOATS else name).astype(name)
+      if not np.isnan(want).any(): equal(value(moved.r(MathOps.PROD, keepdims(padded.shape, back))), want, (n, shape))
+  equal(value(LazyBuffer(np.zeros((2, 0), name)).r(MathOps.PROD, (2, 1))), np.ones((2, 1), name))
+
 @pytest.mark.parametrize("name", ["int32", "float32", "float64"])
 def test_reductions_over_any_axes(name):
   """Of views and of computed values, with an epilogue that reads the reduced value again."""
@@ -296,6 +357,8 @@ def test_reductions_over_any_axes(name):
     equal(value(s), want)
     equal(value(s.e(BinaryOps.ADD, s.const(1)).expand(v.shape).e(BinaryOps.SUB, lb)), want + v.dtype.type(1) - v)
     if v.size: equal(value(lb.r(ReduceOps.MAX, new).e(UnaryOps.NEG)), -v.max(axes, keepdims=True))
+    some = np.sign(v) + (v == 0)
+    equal(value(LazyBuffer(some).r(MathOps.PROD, new).e(BinaryOps.ADD, s)), some.prod(axes, keepdims=True, dtype=v.dtype) + want)
 
 def test_reductions_of_nothing():
   for name in NAMES:
@@ -350,15 +413,16 @@ def test_sums_of_rows_and_columns_of_every_length(name, isa):
 
 @pytest.mark.parametrize("name", ["float16", "float32", "float64"])
 def test_sums_of_products_have_the_bits_of_stored_products(name, isa):
-  """Products are summed where their factors lie, or not: rounded once each, and added in the same order."""
+  """Products are summed where their factors lie, or not: rounded once each, to float32 even those of halves, and added in the same order."""
   rng = np.random.default_rng(22)
   for shape in [(3, n) for n in SIZES if n] + [(300, 20), (70, 4097), (16, 30_000), (9, 5, 1000), (40, 3, 70)]:
     a, b, c = (LazyBuffer(rng.standard_normal(s).astype(name)) for s in (shape, shape, (1,)*(len(shape)-1) + shape[-1:]))
     order = (0, 1) if len(shape) == 2 else (1, 0, 2)
     for x, y in ((a, b), (a, c.expand(shape)), (a, a)):
-      stored = LazyBuffer(value(x.e(BinaryOps.MUL, y))).permute(order)
+      wide = dtypes.float32 if name == "float16" else dt(name)
+      stored = LazyBuffer(value(x.cast(wide).e(BinaryOps.MUL, y.cast(wide)))).permute(order)
       x, y, new = x.permute(order), y.permute(order), stored.shape[:-1] + (1,)
-      equal(value(x.e(BinaryOps.MUL, y).r(ReduceOps.SUM, new)), value(stored.r(ReduceOps.SUM, new)), shape)
+      equal(value(x.e(BinaryOps.MUL, y).r(ReduceOps.SUM, new)), value(stored.r(ReduceOps.SUM, new).cast(dt(name))), shape)
 
 @pytest.mark.parametrize("name", ["int32", "float32", "float64"])
 def test_rows_of_several_runs(name, isa):
@@ -394,6 +458,7 @@ def test_maps_across_memory(name, isa):
     equal(value(flat.pad(pad).e(BinaryOps.ADD, lb.pad(pad).cast(dtypes.int32))),
           np.pad(np.arange(a.size, dtype=np.int32).reshape(shape).transpose(order) + v.astype(np.int32), pad), shape)
 
+@pytest.mark.threads
 def test_large_results(isa):
   """Results large enough to be written past the cache, several of a kernel, of every itemsize; rows that end within a line of memory."""
   rng = np.random.default_rng(23)
@@ -484,6 +549,36 @@ def test_cumsum(name, isa):
         twice = lb.e(BinaryOps.ADD, lb).cumsum(axis)
         equal(value(twice.e(BinaryOps.MAX, lb)), want if name == "bool" else np.maximum(want*x.dtype.type(2), x), (shape, axis))
   for axis in (1, -2): pytest.raises(IndexError, LazyBuffer(np.zeros(3, name)).cumsum, axis)
+
+def in_order(x, axis, descending):
+  """The indices of a stable sort, NaN being the largest."""
+  rank = np.unique(np.where(np.signbit(x), x + x.dtype.type(0), x) if x.dtype.kind == "f" else x, return_inverse=True)[1].reshape(x.shape)
+  return np.argsort(-rank if descending else rank, axis, kind="stable")
+
+@pytest.mark.parametrize("name", NAMES)
+def test_argsort(name, isa):
+  """Of rows that are merged and of those that are not, with ties; along any axis of views and of computed values; the first few only."""
+  rng = np.random.default_rng(19)
+  for shape in ((1,), (5,), (17,), (255,), (256,), (3000,), (3, 7), (2, 1100), (40, 300), (1100, 2), (3, 4, 70), (0, 3), (3, 0)):
+    a = numbers(rng, name, math.prod(shape)).reshape(shape)
+    if rng.random() < .5: a = a % np.array(7, name) if name in INTS else np.round(a).clip(-9, 9)
+    moved, v = LazyBuffer(a).permute(tuple(range(a.ndim))[::-1]).stride([-1]), a.T[::-1]
+    for lb, x in ((LazyBuffer(a), a), (moved, v), (moved.pad([(1, 2)] + [(0, 0)]*(a.ndim-1)), np.pad(v, [(1, 2)] + [(0, 0)]*(a.ndim-1)))):
+      for axis, descending in itertools.product(range(-x.ndim, x.ndim), (False, True)):
+        want = in_order(x, axis, descending)
+        equal(value(lb.argsort(axis, descending, x.shape[axis])), want, (shape, axis))
+        count = rng.integers(0, x.shape[axis] + 1) // rng.choice([1, 20])
+        got = lb.argsort(axis, descending, count)
+        equal(value(got.e(BinaryOps.ADD, got)), want.take(range(count), axis)*2, (shape, axis, count))
+        if name != "bool":
+          twice = x.astype(x.dtype) * np.array(0, name) + x
+          equal(value(lb.e(BinaryOps.MUL, lb.const(0)).e(BinaryOps.ADD, lb).argsort(axis, descending, count)),
+                in_order(twice, axis, descending).take(range(count), axis))
+  lb = LazyBuffer(np.zeros((2, 3), name))
+  for axis in (2, -3): pytest.raises(IndexError, lb.argsort, axis, False, 1)
+  for count in (-1, 4): pytest.raises(ValueError, lb.argsort, 1, False, count)
+  for args in ((), (0, False), ("a", False, 1), (0, False, "a")): pytest.raises(TypeError, lb.argsort, *args)
+  assert lb.argsort(1, True, 2).schedule()[0].text == "SORT (2,) along (3,) int64:"
 
 def random_index(rng, shape, n, shift=100):
   """Indices into n, some from the end; the buffer computes them from what is outside: zeros of a padding would be out of range."""
@@ -652,6 +747,7 @@ def test_large_products(name, m, k, n):
   (9, 2, 3, 9, 30, 25, 3, 2, 1, 1, 1), (4, 1, 3, 4, 150, 201, 3, 3, 1, 1, 1), (11, 1, 1, 3, 9, 40, 5, 5, 1, 2, 4)])
 def test_convolutions(name, bs, g, ci, co, h, w, kh, kw, s, d, p):
   """Forward, and both gradients as the sums over windows that they are: strides, dilations, groups."""
+  torch = pytest.importorskip("torch")
   rng = np.random.default_rng(15)
   x, k = whole(rng, (bs, g*ci, h, w), name), whole(rng, (g*co, ci, kh, kw), name)
   torch_x, torch_k = (torch.from_numpy(v).double().requires_grad_() for v in (x, k))
@@ -732,6 +828,7 @@ def test_epilogue_of_a_contraction():
   exact(lambda: layer().permute((1, 0)).pad(((0, 1), (2, 0))), np.pad(np.maximum(a @ b + c, 0).T, ((0, 1), (2, 0))), "float32", "moved")
   exact(lambda: mm().e(BinaryOps.SUB, mm().r(ReduceOps.MAX, (33, 1)).expand((33, 65))), a @ b - (a @ b).max(1, keepdims=True), "float32", "twice")
 
+@pytest.mark.threads
 @pytest.mark.parametrize("isa_name", ISAS)
 def test_any_number_of_threads_gives_the_same_bits(isa_name):
   rng = np.random.default_rng(17)

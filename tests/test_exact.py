@@ -92,6 +92,7 @@ def test_products_at_edges_of_tiles():
     k = int(rng.choice([*TILES, 255, 256, 257]))
     check_product(whole(rng, (m, k)), whole(rng, (k, n)), next(cover))
 
+@pytest.mark.threads
 @pytest.mark.parametrize("isa", ISAS)
 def test_products_at_edges_of_blocks(isa):
   """Of k, and of rows and columns of what is packed at once; one side is small so that the other reaches its limit."""
@@ -276,6 +277,7 @@ def test_convolutions_in_parts(isa, n, groups, channels, o, size, kernel, stride
 
 @pytest.mark.parametrize("n, channels, o, size, kernel, stride", [
   (1, 4, 192, (14, 40), (2, 2), 1), (1, 8, 256, (11, 40), (2, 2), 1), (1, 16, 96, (28, 14), (3, 3), 1), (1, 4, 384, (40, 17), (3, 1), 1)])
+@pytest.mark.threads
 def test_bits_of_convolutions(n, channels, o, size, kernel, stride):
   """The same on any number of threads. With these shapes images and panels cost about the same; pairs of bfloat16, which only panels are
   multiplied in, take subnormal factors for zeros."""

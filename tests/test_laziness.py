@@ -327,6 +327,7 @@ class TestSetting:
     for _ in range(70_000): x = x + 1
     assert relieved() == before and _engine.pending()["nodes"] >= 70_000
 
+  @pytest.mark.threads
   def test_threads(self, limit):
     limit(50, 0)
     results = {}

@@ -73,11 +73,22 @@ def test_corrupt(mnist, folder):
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\x08", b"<html>", idx(np.zeros((3, 28, 28)))[:-1], idx(np.zeros((3, 28, 28))) + b"\0",
                                      idx(np.zeros(3)), b"\0\0\x09\3" + idx(np.zeros((3, 28, 28)))[4:],
-                                     bytes((0, 0, 8, 3)) + struct.pack(">3i", -1, 28, 28)])
+                                     bytes((0, 0, 8, 3)) + struct.pack(">3i", -1, 28, 28),
+                                     bytes((0, 0, 8, 3)) + struct.pack(">3i", 2**30, 2**30, 16)])  # 2^64 elements
 def test_not_idx(mnist, folder, content):
   path = folder / "train-images-idx3-ubyte.gz"
   path.write_bytes(gzip.compress(content))
   assert "not an IDX file" in refused(mnist, folder, path.name)
+
+def test_a_folder_in_place_of_a_file(mnist, folder):
+  path = folder / "train-images-idx3-ubyte.gz"
+  path.unlink()
+  path.mkdir()
+  assert "directory" in refused(mnist, folder, path.name)
+
+def test_images_of_another_size(mnist, folder):
+  (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros((3, 28, 56)))))
+  assert "(3, 28, 56)" in refused(mnist, folder, "train")
 
 def test_counts_differ(mnist, folder):
   shutil.copy(folder / "t10k-labels-idx1-ubyte.gz", folder / "train-labels-idx1-ubyte.gz")

@@ -8,7 +8,7 @@ from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 
 def run(code):
-  done = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=100)
+  done = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=600)
   assert done.returncode == 0, done.stderr
 
 # ---- processes ----
@@ -19,6 +19,7 @@ def square(values):
 
 def through(t): return t * 2
 
+@pytest.mark.threads
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_multiprocessing(method):
@@ -34,6 +35,7 @@ def test_multiprocessing(method):
     assert pool.apply(through, (pending,)).numpy().tolist() == [6, 12]
   assert square(x) == 300**3
 
+@pytest.mark.threads
 def test_fork_before_anything_is_computed():
   run("""
     import os
@@ -45,6 +47,7 @@ def test_fork_before_anything_is_computed():
     assert ok and os.waitpid(child, 0)[1] == 0
   """)
 
+@pytest.mark.threads
 def test_fork_in_many_threads_at_once():
   """While all of them compute."""
   run("""
@@ -89,6 +92,7 @@ def test_the_gil_stays_on():
 
 # ---- threads ----
 
+@pytest.mark.threads
 def test_threads_share_graphs():
   """Tensors that are built, realized, differentiated and dropped by many threads at once."""
   shared = [Tensor(np.full((64, 64), i, np.float32), requires_grad=True) for i in range(1, 5)]

@@ -108,6 +108,7 @@ def in_child(work):
 
 def works(): return large_sum() == 980_000 and check_graphs() is None
 
+@pytest.mark.threads
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_fork():
   threads = _engine.info()["threads"]
@@ -132,11 +133,13 @@ def test_fork():
     assert large_sum() == 980_000
   finally: _engine.set_threads(threads)
 
+@pytest.mark.threads
 def test_spawn():
   with multiprocessing.get_context("spawn").Pool(2) as pool: assert pool.map(spawned, range(3)) == [10.0, 12.0, 14.0]
 
 def spawned(i): return float(value(total(add(ones(5), ones(5).const(1 + i*.4))))[0])
 
+@pytest.mark.threads
 def test_threads():
   """Each thread has graphs of its own, all of them realize parts of shared ones."""
   shared = ones(300, 300)
@@ -204,6 +207,13 @@ def test_every_allocation_may_fail_for_several_outputs():
     assert (memory["objects"], memory["blocks"], memory["block_bytes"]) == before, n
   assert n > 20
   np.testing.assert_array_equal(want[1], 2 * a - 2 * a.max(1, keepdims=True))
+
+def test_python_out_of_memory():
+  """Each allocation of Python within the engine's calls fails; what crashes then ends a process of its own."""
+  pytest.importorskip("_testcapi")
+  script = os.path.join(os.path.dirname(__file__), "stress", "nomemory.py")
+  done = subprocess.run([sys.executable, script], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+  assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 # ---- memory ----
 

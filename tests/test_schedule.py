@@ -29,6 +29,15 @@ class TestElementwise:
     x = tensor(6, 8)
     assert kinds(x.cat(x * 2, x.exp(), dim=1)) == ["MAP"]
 
+  def test_concatenation_of_many_is_linear(self):
+    """Sixteen at a time: no element of the result adds up a thousand operands, all but one of them zero."""
+    items = kernels(Tensor.cat(*[Tensor([float(i)]).realize() for i in range(1000)]))
+    assert sum(item.shape[0] * item.inputs for item in items) < 100 * 1000
+
+  def test_many_outputs_of_one_source_share_kernels(self):
+    x = tensor(30)
+    assert len(kernels(*[x * (i + 2.) + 1 for i in range(1000)])) <= 10
+
   def test_functions_of_the_index_read_nothing(self):
     for t in (Tensor.arange(100), Tensor.eye(7), Tensor.rand(5, 5)):
       (item,) = kernels(t)
@@ -248,6 +257,15 @@ def test_a_crop_of_a_reduction_of_reductions():
   np.testing.assert_array_equal((x - x.max(0, True)).sum(0)[:3].numpy(), (a - a.max(0, keepdims=True)).sum(0)[:3])
   np.testing.assert_array_equal((x - x.max(0, True)).sum(0)[1:].relu().numpy(), np.maximum((a - a.max(0)).sum(0)[1:], 0))
 
+def test_a_crop_of_what_waits_for_reductions():
+  """The gradient of what is padded is stored cropped, and computed from sums over all of it."""
+  a = np.arange(3, dtype=np.float32)
+  x = Tensor(a, requires_grad=True)
+  pairs = x.pad(((0, 1),)).reshape(2, 2)
+  (pairs * pairs.sum(0, True)).sum().backward()
+  p = np.append(a, 0).reshape(2, 2)
+  np.testing.assert_array_equal(x.grad.numpy(), (2 * np.broadcast_to(p.sum(0), (2, 2))).reshape(-1)[:3])
+
 def test_results_are_stored_where_they_end_up():
   a, b = tensor(2, 3, 20, 30), tensor(2, 3, 30, 8)
   heads = a.dot(b).transpose(1, 2).reshape(2, 20, 24).relu()
@@ -268,3 +286,49 @@ def test_what_is_repeated_is_reduced_once():
   ones = Tensor.ones(64, 500) @ (a := tensor(500, 40))
   assert ones.shape == (64, 40)
   np.testing.assert_allclose(ones.numpy(), np.ones((64, 500)) @ a.numpy().astype(np.float64), rtol=1e-4, atol=1e-4)
+
+class TestWithoutFusion:
+  @pytest.fixture(autouse=True)
+  def single(self):
+    before = _engine.set_fusion(False)
+    yield
+    _engine.set_fusion(before)
+
+  def test_each_operation_is_a_kernel(self):
+    x, w = tensor(8, 64), tensor(64, 32)
+    y = (x.dot(w) + 1).relu().softmax()
+    assert [k.text.split(": ")[1] for k in kernels(y)] == ["MUL", "| SUM", "ADD", "MAX", "| MAX", "SUB", "EXP", "| SUM", "DIV"]
+    _engine.set_fusion(True)
+    assert kinds(y) == ["CONTRACT", "ROWS"]
+
+  def test_sums_of_sums_windows_and_chains_are_left_as_they_are(self):
+    x, w = tensor(2, 3, 9, 9, requires_grad=True), tensor(4, 3, 3, 3)
+    x.conv2d(w, padding=1).sum().backward()
+    assert set(kinds(x.grad)) == {"MAP", "REDUCE"}
+    q = tensor(16, 256, 2)
+    items = kernels(q.scaled_dot_product_attention(q, q))
+    assert all(item.chain is None for item in items) and "CONTRACT" not in {item.kind for item in items}
+
+  def test_constants_views_and_casts_of_bits_need_no_kernel(self):
+    x = tensor(4, 6)
+    assert kernels(x.T.reshape(24)[3:]) == []
+    assert len(kernels(x.permute(1, 0) + Tensor.full((6, 4), 2))) == 1
+    assert len(kernels((x + 1).bitcast(dtypes.int32))) == 1
+
+  def test_other_sums_than_these_have_the_same_bits(self):
+    def results():
+      x, w = tensor(33, 65, requires_grad=True), tensor(65, 31, requires_grad=True)
+      h = (x.half() * 3 + 1).tanh().exp().float()
+      y = [h, h.max(1), h.softmax(), (h * x).T, h[::-2].sqrt(), h.dot(w)]
+      y[-1].square().sum().backward()
+      return [t.numpy() for t in (*y, x.grad)]
+    single = results()
+    _engine.set_fusion(True)
+    fused = results()
+    for i in (0, 1, 3, 4): np.testing.assert_array_equal(single[i], fused[i])
+    for i in (2, 5, 6): np.testing.assert_allclose(single[i], fused[i], rtol=1e-5, atol=1e-5 * abs(fused[i]).max())
+
+  def test_the_switch(self):
+    assert _engine.set_fusion(True) is False and _engine.set_fusion(False) is True
+    for wrong in (1, None, "no", 0.0): pytest.raises(TypeError, _engine.set_fusion, wrong)
+    assert _engine.set_fusion(False) is False

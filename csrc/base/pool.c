@@ -20,7 +20,6 @@
 #endif
 #include "base/pool.h"
 
-#include <errno.h>
 #include <pthread.h>
 #ifdef __linux__
 #include <sched.h>
@@ -31,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/interrupt.h"
 
@@ -52,6 +52,9 @@ static struct {
   tg_status status; /* the first failure; written by the worker that set `failed` */
   char message[TG_MESSAGE_SIZE];
   _Atomic bool failed;
+  tg_span *spans; /* NULL: nobody asked */
+  int64_t cap;
+  _Atomic int64_t nspan;
 
   _Alignas(CACHE_LINE) _Atomic int64_t next_task;
   _Alignas(CACHE_LINE) _Atomic int64_t gate;
@@ -97,18 +100,36 @@ static void record_failure(tg_status status) {
   memcpy(pool.message, tg_status_message(), strlen(tg_status_message()) + 1);
 }
 
-static void take_tasks(int worker) {
+/* Returns how many were done. */
+static int64_t run_tasks(int worker) {
   job j = pool.job;
-  for (;;) {
+  for (int64_t done = 0;; done++) {
     /* Relaxed: the counter only hands out numbers; the gate orders the data. */
     int64_t task = atomic_fetch_add_explicit(&pool.next_task, 1, memory_order_relaxed);
-    if (task >= j.ntask) return;
+    if (task >= j.ntask) return done;
     tg_status status = tg_interrupted() ? tg_interrupt_status() : j.fn(j.context, task, worker);
     if (status == TG_OK) continue;
     record_failure(status);
     atomic_store_explicit(&pool.next_task, j.ntask, memory_order_relaxed);
+    return done;
+  }
+}
+
+static void take_tasks(int worker) {
+  if (!pool.spans) {
+    run_tasks(worker);
     return;
   }
+  double start = tg_clock();
+  int64_t tasks = run_tasks(worker);
+  int64_t at = tasks ? atomic_fetch_add_explicit(&pool.nspan, 1, memory_order_relaxed) : pool.cap; /* the gate orders */
+  if (at < pool.cap) pool.spans[at] = (tg_span){start, tg_clock(), tasks, worker};
+}
+
+int64_t tg_pool_watch(tg_span *spans, int64_t cap) {
+  pool.spans = spans;
+  pool.cap = cap;
+  return atomic_exchange_explicit(&pool.nspan, 0, memory_order_relaxed);
 }
 
 /* The workers */
@@ -277,6 +298,7 @@ tg_status tg_pool_set_size(int size) {
 /* The child has one thread and a copy of whatever state its parent's loop was in. */
 static void forget_workers(void) {
   pool.started = pool.sleepers = 0;
+  pool.spans = NULL;
   pool.limit = pool.size - 1;
   atomic_store_explicit(&pool.busy, false, memory_order_relaxed);
   atomic_store_explicit(&pool.gate, 0, memory_order_relaxed);
@@ -286,18 +308,8 @@ static void forget_workers(void) {
   pthread_cond_init(&pool.gate_empty, NULL);
 }
 
-/* TEENYGRAD_THREADS; 0 if it is unset, not a number or out of range. */
-static int wished_size(void) {
-  const char *text = getenv("TEENYGRAD_THREADS");
-  if (!text || !*text) return 0;
-  char *end;
-  errno = 0;
-  long size = strtol(text, &end, 10);
-  return errno || *end || size < 1 || size > TG_MAX_THREADS ? 0 : (int)size;
-}
-
-tg_status tg_pool_init(void) {
-  apply_size(wished_size());
+tg_status tg_pool_init(int size) {
+  apply_size(size);
   if (pthread_atfork(NULL, NULL, forget_workers) != 0) return tg_fail(TG_ERR_MEMORY, "no memory for the fork handlers");
   return TG_OK;
 }

@@ -23,10 +23,21 @@ typedef tg_status (*tg_task_fn)(void *context, int64_t task, int worker);
  * Not reentrant: called only under the engine's lock (the executors hold it). */
 tg_status tg_pool_run(tg_task_fn fn, void *context, int64_t ntask);
 
+/* When a worker was at one loop, and with how many of its tasks. */
+typedef struct tg_span {
+  double start, stop; /* by tg_clock */
+  int64_t tasks;
+  int worker;
+} tg_span;
+
+/* From now on notes who worked on each loop, in spans[0..cap): NULL ends it. A loop that one worker does alone is not
+ * noted. Returns how many there would have been since the last call. Between loops only. */
+int64_t tg_pool_watch(tg_span *spans, int64_t cap);
+
 int tg_pool_size(void);               /* number of workers, the caller included; >= 1 */
 tg_status tg_pool_set_size(int size); /* stops the present workers; VALUE outside 1..TG_MAX_THREADS */
 
-/* To be called once at load: registers the fork handlers. */
-tg_status tg_pool_init(void);
+/* To be called once at load: sets the size, 0 for as many as tg_cpu_count says, and registers the fork handlers. */
+tg_status tg_pool_init(int size);
 
 #endif

@@ -81,27 +81,31 @@ static tg_status slice_task(void *context, int64_t task, int index) {
 }
 
 /* All workers' time in each kernel, scaled to the time that passed. */
-static void share_seconds(const job *j, double passed, double *seconds) {
+static void share_seconds(const job *j, double start, double passed, tg_timing *timing) {
   double all = 0;
   for (int i = 0; i < j->chain->count; i++) {
-    seconds[i] = 0;
-    for (int w = 0; w < tg_pool_size(); w++) seconds[i] += j->workers[w].slots ? j->workers[w].seconds[i] : 0;
-    all += seconds[i];
+    timing[i].seconds = 0;
+    for (int w = 0; w < tg_pool_size(); w++) timing[i].seconds += j->workers[w].slots ? j->workers[w].seconds[i] : 0;
+    all += timing[i].seconds;
   }
-  for (int i = 0; i < j->chain->count; i++) seconds[i] *= passed / all;
+  for (int i = 0; i < j->chain->count; i++) {
+    timing[i].start = start;
+    timing[i].seconds *= all > 0 ? passed / all : 0;
+    start += timing[i].seconds;
+  }
 }
 
-tg_status tg_chain_run(const tg_schedule *s, const tg_chain *c, void *const *slots, double *seconds) {
+tg_status tg_chain_run(const tg_schedule *s, const tg_chain *c, void *const *slots, tg_timing *timing) {
   size_t bytes = sizeof(job) + (size_t)tg_pool_size() * sizeof(worker);
-  double start = seconds ? tg_clock() : 0;
+  double start = timing ? tg_clock() : 0;
   job *j = tg_calloc(1, bytes);
   if (!j) return tg_fail_memory(bytes);
   j->schedule = s;
   j->chain = c;
   j->slots = slots;
-  j->timed = seconds != NULL;
+  j->timed = timing != NULL;
   tg_status status = tg_pool_run(slice_task, j, tg_chain_slices(c));
-  if (seconds && !status) share_seconds(j, tg_clock() - start, seconds);
+  if (timing && !status) share_seconds(j, start, tg_clock() - start, timing);
   for (int i = 0; i < tg_pool_size(); i++) clear(j, &j->workers[i]);
   tg_free(j);
   return status;

@@ -40,16 +40,18 @@ static tg_status make_buffers(tg_schedule *s, int kernel, const links *c, void *
 
 /* Runs kernels [first, stop): one, or those of a chain. */
 static tg_status run_kernels(tg_schedule *s, int first, int stop, const tg_chain *chain, const links *c,
-                             void **pointers, double *seconds) {
-  double start = seconds ? tg_clock() : 0;
+                             void **pointers, tg_timing *timing) {
+  double start = timing ? tg_clock() : 0;
   tg_status status = TG_OK;
   for (int k = first; k < stop && !status; k++) status = make_buffers(s, k, c, pointers);
   if (status) return status;
+  int64_t bytes = timing ? tg_alloc_get_stats().block_bytes : 0;
+  for (int k = first; timing && k < stop; k++) timing[k - first] = (tg_timing){.start = start, .bytes = bytes};
   if (chain) {
-    status = tg_chain_run(s, chain, pointers, seconds);
+    status = tg_chain_run(s, chain, pointers, timing);
   } else {
     status = tg_run_kernel(&s->kernels[first], pointers);
-    if (seconds) *seconds = tg_clock() - start;
+    if (timing) timing->seconds = tg_clock() - start;
   }
   return tg_interrupted() ? tg_interrupt_status() : status; /* whatever came of loops that ended early */
 }
@@ -62,7 +64,7 @@ static void drop_buffers(tg_schedule *s, int kernel, const links *c) {
   }
 }
 
-tg_status tg_execute(tg_schedule *s, double *seconds) {
+tg_status tg_execute(tg_schedule *s, tg_timing *timing) {
   tg_status status = TG_OK;
   void **pointers = tg_calloc((size_t)s->nslot + 1, sizeof *pointers);
   int *memory = tg_malloc(2 * ((size_t)s->nslot + (size_t)s->nkernel + 1) * sizeof *memory);
@@ -77,7 +79,7 @@ tg_status tg_execute(tg_schedule *s, double *seconds) {
   for (int k = 0, stop, chain = 0; k < s->nkernel; k = stop) {
     const tg_chain *here = chain < s->nchain && s->chains[chain].first == k ? &s->chains[chain++] : NULL;
     stop = k + (here ? here->count : 1);
-    if ((status = run_kernels(s, k, stop, here, &c, pointers, seconds ? seconds + k : NULL))) goto done;
+    if ((status = run_kernels(s, k, stop, here, &c, pointers, timing ? timing + k : NULL))) goto done;
     for (int i = k; i < stop; i++) drop_buffers(s, i, &c);
   }
 done:

@@ -4,8 +4,14 @@
 
 #include "sched/schedule.h"
 
-/* Needs the engine's lock, not the graph lock. If seconds is not NULL, it gets the time that each kernel took. On
- * failure what was written so far is dropped with the schedule. */
-tg_status tg_execute(tg_schedule *s, double *seconds) TG_MUST_CHECK;
+/* Of one kernel. */
+typedef struct tg_timing {
+  double start, seconds; /* when it began, by tg_clock, and how long it took */
+  int64_t bytes;         /* of all data there was while it ran */
+} tg_timing;
+
+/* Needs the engine's lock, not the graph lock. If timing is not NULL, it gets that of each kernel. On failure what was
+ * written so far is dropped with the schedule. */
+tg_status tg_execute(tg_schedule *s, tg_timing *timing) TG_MUST_CHECK;
 
 #endif

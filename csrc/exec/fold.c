@@ -5,9 +5,14 @@ tg_fold tg_fold_of(tg_op op, tg_dtype dtype) {
   static const tg_scalar lowest[TG_DTYPE_COUNT] = {
       [TG_I8] = {.i = INT8_MIN},   [TG_I16] = {.i = INT16_MIN},        [TG_I32] = {.i = INT32_MIN},
       [TG_I64] = {.i = INT64_MIN}, [TG_F32] = {.f = -__builtin_inf()}, [TG_F64] = {.f = -__builtin_inf()}};
-  bool sum = op == TG_OP_REDUCE_SUM;
-  tg_fold f = {(sum ? tgk.sum : tgk.max)[dtype], tgk.binary[sum ? TG_OP_ADD : TG_OP_MAX][dtype], 0};
-  if (!sum) tg_scalar_store(dtype, lowest[dtype], &f.identity);
+  tg_fold f = {tgk.sum[dtype], tgk.binary[TG_OP_ADD][dtype], 0};
+  if (op == TG_OP_REDUCE_MAX) {
+    f = (tg_fold){tgk.max[dtype], tgk.binary[TG_OP_MAX][dtype], 0};
+    tg_scalar_store(dtype, lowest[dtype], &f.identity);
+  } else if (op == TG_OP_REDUCE_PROD) {
+    f = (tg_fold){tgk.prod[dtype], tgk.binary[TG_OP_MUL][dtype], 0};
+    tg_scalar_store(dtype, tg_dtypes[dtype].is_float ? (tg_scalar){.f = 1} : (tg_scalar){.i = 1}, &f.identity);
+  }
   return f;
 }
 

@@ -1,4 +1,4 @@
-/* What a reduction is made of: the kernels and the identity of SUM and MAX on a computed dtype. */
+/* What a reduction is made of: the kernels and the identity of SUM, MAX and PROD on a computed dtype. */
 #ifndef TG_EXEC_FOLD_H
 #define TG_EXEC_FOLD_H
 

@@ -40,7 +40,7 @@ void tg_results_write(const tg_results *r, void *scratch, int64_t start, int64_t
     return;
   }
   size_t size = tg_itemsize(r->kernel->reduced);
-  bool dense = r->out.kind == TG_WALK_DENSE;
+  bool dense = tg_walk_has_places(&r->out);
   for (int64_t done = 0; done < n; done += TG_BLOCK) {
     int64_t count = tg_min(TG_BLOCK, n - done);
     void *to = dense ? tg_walk_address(&r->out, memory, NULL, start + done) : scratch;

@@ -31,6 +31,7 @@
 #include "exec/results.h"
 #include "exec/rows.h"
 #include "exec/sequence.h"
+#include "exec/sort.h"
 #include "exec/tasks.h"
 #include "exec/vm.h"
 #include "exec/walk.h"
@@ -483,6 +484,7 @@ tg_status tg_run_kernel(const tg_kernel *kernel, void *const *slots) {
   case TG_KERNEL_REDUCE: return run_reduce(kernel, slots);
   case TG_KERNEL_CONTRACT: return run_contraction(kernel, slots);
   case TG_KERNEL_SCAN: return tg_scan_run(kernel, slots);
+  case TG_KERNEL_SORT: return tg_sort_run(kernel, slots);
   case TG_KERNEL_SCATTER: return tg_scatter_run(kernel, slots);
   }
   return tg_fail(TG_ERR_INTERNAL, "unknown kind of kernel: %d", (int)kernel->kind);

@@ -4,7 +4,8 @@
  * them side by side (run.c has the same choice for reductions). Rows are split over threads, never cut.
  *
  * A scatter adds in the order of its domain, on one thread: several additions may meet in one element, and
- * their order decides the last bits. float16 and bfloat16 are summed in float32 and rounded once.
+ * their order decides the last bits. float16 and bfloat16 are summed in float32 and rounded once; a scan carries
+ * float32 on in float64.
  * Caller: run.c. */
 #include "exec/sequence.h"
 
@@ -73,6 +74,9 @@ typedef struct scan_job {
 /* Rows are summed four at a time, because an addition waits for the one before it in its row. */
 #define ROWS 4
 
+/* A sum of float32 is carried on in float64, and rounded where it is stored. */
+static tg_dtype carried(tg_dtype dtype) { return dtype == TG_F32 ? TG_F64 : dtype; }
+
 /* Turns the first n elements of each of `rows` blocks into running sums, which go on from sum[] and end in it. */
 static void running_sums(tg_dtype dtype, tg_element *sum, char *blocks, size_t block_bytes, int64_t rows, int64_t n) {
   if (dtype == TG_BOOL) {
@@ -84,28 +88,29 @@ static void running_sums(tg_dtype dtype, tg_element *sum, char *blocks, size_t b
     return;
   }
   FOR_DTYPE(dtype, {
+    typedef __typeof__(_Generic((type)0, float: 0.0, default: (type)0)) carry; /* as carried() says */
     type *to[ROWS];
-    type total[ROWS];
+    carry total[ROWS];
     for (int64_t r = 0; r < rows; r++) {
       to[r] = (type *)(void *)(blocks + (size_t)r * block_bytes);
-      total[r] = *(type *)(void *)&sum[r];
+      total[r] = *(carry *)(void *)&sum[r];
     }
     if (rows == ROWS) {
       for (int64_t i = 0; i < n; i++)
-        for (int r = 0; r < ROWS; r++) to[r][i] = total[r] = (type)(total[r] + to[r][i]);
+        for (int r = 0; r < ROWS; r++) to[r][i] = (type)(total[r] = (carry)(total[r] + to[r][i]));
     } else {
       for (int64_t r = 0; r < rows; r++)
-        for (int64_t i = 0; i < n; i++) to[r][i] = total[r] = (type)(total[r] + to[r][i]);
+        for (int64_t i = 0; i < n; i++) to[r][i] = (type)(total[r] = (carry)(total[r] + to[r][i]));
     }
-    for (int64_t r = 0; r < rows; r++) *(type *)(void *)&sum[r] = total[r];
+    for (int64_t r = 0; r < rows; r++) *(carry *)(void *)&sum[r] = total[r];
   })
 }
 
-static void store_block(const scan_job *job, const int64_t *fixed, int64_t start, int64_t n, const char *sums,
-                        char *converted) {
+static void store_block(const scan_job *job, const int64_t *fixed, int64_t start, int64_t n, tg_dtype held,
+                        const char *sums, char *converted) {
   const tg_kernel *k = job->kernel;
-  if (k->out.dtype != k->reduced) {
-    tgk.cast[k->reduced][k->out.dtype](converted, sums, (size_t)n);
+  if (k->out.dtype != held) {
+    tgk.cast[held][k->out.dtype](converted, sums, (size_t)n);
     sums = converted;
   }
   tg_walk_write(&job->out, job->slots[k->out.slot], fixed, start, n, sums);
@@ -119,12 +124,16 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
   int64_t first = task * job->per_task, stop = tg_min(first + job->per_task, job->rows);
   tg_vm_prepare(job->body, vm);
   if (k->reduced_first) { /* the axis is the only fixed dim, rows lie side by side */
-    size_t itemsize = tg_itemsize(k->reduced);
-    memset(sums, 0, (size_t)(stop - first) * itemsize);
+    tg_dtype carry = carried(k->reduced);
+    memset(sums, 0, (size_t)(stop - first) * tg_itemsize(carry));
     for (int64_t at = 0; at < job->length && !tg_interrupted(); at++) {
       const void *block = tg_vm_eval(job->body, vm, job->slots, &at, first, stop - first, NULL);
-      tgk.binary[TG_OP_ADD][k->reduced](sums, sums, block, (size_t)(stop - first));
-      store_block(job, &at, first, stop - first, sums, converted);
+      if (carry != k->reduced) {
+        tgk.cast[k->reduced][carry](converted, block, (size_t)(stop - first));
+        block = converted;
+      }
+      tgk.binary[TG_OP_ADD][carry](sums, sums, block, (size_t)(stop - first));
+      store_block(job, &at, first, stop - first, carry, sums, converted);
     }
     return TG_OK;
   }
@@ -140,7 +149,8 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
         memcpy(sums + (size_t)r * block_bytes, tg_vm_eval(job->body, vm, job->slots, idx[r], at, n, NULL),
                (size_t)n * itemsize);
       running_sums(k->reduced, sum, sums, block_bytes, rows, n);
-      for (int64_t r = 0; r < rows; r++) store_block(job, idx[r], at, n, sums + (size_t)r * block_bytes, converted);
+      for (int64_t r = 0; r < rows; r++)
+        store_block(job, idx[r], at, n, k->reduced, sums + (size_t)r * block_bytes, converted);
     }
   }
   return TG_OK;

@@ -188,16 +188,13 @@ static void find_rows(tg_vm *vm) {
   }
 }
 
-/* Does a STORE write to consecutive memory, all of it? */
-static bool stores_densely(const step *s) { return s->walk.kind == TG_WALK_DENSE && !s->walk.nbound; }
-
 /* Each value that is kept, or stored densely as it is, gets a home. */
 static void find_homes(tg_vm *vm) {
   for (int i = 0; i < vm->program->ninstr; i++) vm->steps[i].home = -1;
   for (int i = 0; i < vm->program->ninstr; i++) {
     const tg_instr *in = vm->steps[i].instr;
     const step *s = &vm->steps[i];
-    bool dense = in->code == TG_I_STORE && !s->cast && stores_densely(s) && !s->walk.streamed;
+    bool dense = in->code == TG_I_STORE && !s->cast && tg_walk_has_places(&s->walk) && !s->walk.streamed;
     if (in->code != TG_I_KEEP && !dense) continue;
     tg_icode source = (tg_icode)vm->program->instr[in->src[0]].code;
     step *made = &vm->steps[in->src[0]];
@@ -301,8 +298,7 @@ void tg_vm_free(tg_vm *vm) {
 
 int64_t tg_vm_span(const tg_vm *vm) {
   const step *s = &vm->steps[0];
-  bool in_memory = vm->program->ninstr == 1 && s->instr->code == TG_I_LOAD && !s->cast &&
-                   s->walk.kind == TG_WALK_DENSE && !s->walk.view->nbound;
+  bool in_memory = vm->program->ninstr == 1 && s->instr->code == TG_I_LOAD && !s->cast && tg_walk_has_places(&s->walk);
   return in_memory ? INT64_MAX : TG_BLOCK;
 }
 
@@ -314,7 +310,7 @@ void tg_vm_prefetch(const tg_vm *vm, void *const *slots, int64_t start, int64_t 
   int64_t none = 0;
   for (int i = 0; i < vm->program->ninstr; i++) {
     const step *s = &vm->steps[i];
-    if (s->instr->code != TG_I_LOAD || s->walk.kind != TG_WALK_DENSE) continue;
+    if (s->instr->code != TG_I_LOAD || !tg_walk_has_places(&s->walk)) continue;
     const char *p = tg_walk_address(&s->walk, slots[vm->program->access[s->instr->arg].slot], &none, start);
     for (int64_t at = 0; at < n * (int64_t)tg_itemsize(s->via); at += 64) __builtin_prefetch(p + at, 0, 2);
   }
@@ -413,7 +409,7 @@ static void *address_of(const step *s, void *const *slots, const tg_program *p, 
 static void store(const tg_vm *vm, const step *s, void *scratch, void *const *slots, const int64_t *fixed,
                   int64_t start, int64_t n, const void *value) {
   void *memory = slots[vm->program->access[s->instr->arg].slot];
-  bool streamed = s->walk.streamed, dense = stores_densely(s) && !(streamed && s->cast);
+  bool streamed = s->walk.streamed, dense = tg_walk_has_places(&s->walk) && !(streamed && s->cast);
   void *to = dense ? tg_walk_address(&s->walk, memory, fixed, start) : reg_at(vm, scratch, vm->spare);
   if (s->cast) {
     s->cast(to, value, (size_t)n);

@@ -61,7 +61,10 @@ void tg_walk_clear(tg_walk *w); /* safe on a zeroed struct */
 const void *tg_walk_read(const tg_walk *w, const void *memory, const int64_t *fixed, int64_t start, int64_t n,
                          void *scratch);
 
-/* Where element `start` of a DENSE walk without bounds lies. */
+/* Does every element have its place, one after the other, so that it can be computed right there? */
+static inline bool tg_walk_has_places(const tg_walk *w) { return w->kind == TG_WALK_DENSE && !w->nbound; }
+
+/* Where element `start` of a walk that has places lies. */
 void *tg_walk_address(const tg_walk *w, void *memory, const int64_t *fixed, int64_t start);
 
 /* The same range written from `source`; the view has one level. Invalid elements are left out. */

@@ -76,9 +76,19 @@ static tg_status matrix(const tg_edge *of, bool right, bool swapped, tg_view **o
 tg_status tg_dot(const tg_edge *factor, const bool *swapped, tg_edge *out) {
   tg_edge of[2] = {{factor[0].node, NULL}, {factor[1].node, NULL}}, product = {NULL, NULL}, sum = {NULL, NULL};
   tg_view *view = NULL;
+  int64_t shape[TG_MAX_DIMS];
+  int ndim;
   tg_status status = TG_OK;
   for (int i = 0; i < 2 && !status; i++) status = matrix(&factor[i], i, swapped[i], &of[i].view);
-  if (status || (status = tg_broadcast(TG_OP_MUL, of, &product))) goto done;
+  if (status) goto done;
+  if (broadcast_shape(of, 2, &ndim, shape)) { /* its message has the shapes with the axes made for the product */
+    char text[2][256] = {"", ""};
+    for (int i = 0; i < 2; i++) tg_format_shape(text[i], sizeof text[i], factor[i].view->ndim, factor[i].view->shape);
+    status = tg_fail(TG_ERR_VALUE, "the shapes %s and %s of a matrix product can't be broadcast together", text[0],
+                     text[1]);
+    goto done;
+  }
+  if ((status = tg_broadcast(TG_OP_MUL, of, &product))) goto done;
   int last = product.view->ndim - 1;
   if (product.view->shape[last] == 1) { /* nothing to add up */
     sum = product;

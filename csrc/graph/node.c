@@ -12,6 +12,10 @@ static tg_status overflow_error(const tg_view *shape, tg_dtype dtype) {
                  tg_dtypes[dtype].attribute);
 }
 
+static uint32_t stamp; /* of new nodes */
+
+void tg_node_set_stamp(uint32_t origin) { stamp = origin; }
+
 /* Takes over the reference on `shape` in every case. */
 static tg_status new_node(tg_node_kind kind, tg_dtype dtype, tg_view *shape, tg_node **out) {
   tg_node *n = tg_calloc(1, sizeof *n);
@@ -24,6 +28,7 @@ static tg_status new_node(tg_node_kind kind, tg_dtype dtype, tg_view *shape, tg_
   n->dtype = (uint8_t)dtype;
   n->shape = shape;
   n->mark = -1;
+  n->origin = stamp;
   *out = n;
   return TG_OK;
 }
@@ -185,8 +190,11 @@ tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) {
     }
     dtype = tg_promote(dtype, src[i].node->dtype);
   }
-  if (dtype == TG_BOOL && (op == TG_OP_NEG || op == TG_OP_SUB || op == TG_OP_MOD))
-    return tg_fail(TG_ERR_TYPE, "%s.%s is not defined for bool", info->python_enum, info->member);
+  bool counts = op == TG_OP_NEG || op == TG_OP_SUB || op == TG_OP_MOD || op == TG_OP_FLOORDIV || op == TG_OP_SHL ||
+                op == TG_OP_SHR;
+  if ((dtype == TG_BOOL && counts) || (tg_dtypes[dtype].is_float && info->domain == TG_DOMAIN_WHOLE))
+    return tg_fail(TG_ERR_TYPE, "%s.%s is not defined for %s", info->python_enum, info->member,
+                   tg_dtypes[dtype].attribute);
   tg_node *n = NULL;
   tg_status status = new_shaped(TG_NODE_ELEMENTWISE, dtype, src[0].view->ndim, src[0].view->shape, &n);
   if (status) return status;
@@ -296,6 +304,23 @@ tg_status tg_node_scan(tg_edge src, int axis, tg_node **out) {
   return status;
 }
 
+tg_status tg_node_sort(tg_edge src, int axis, bool descending, int64_t count, tg_node **out) {
+  int64_t shape[TG_MAX_DIMS];
+  tg_node *n = NULL;
+  for (int i = 0; i < src.view->ndim; i++) shape[i] = src.view->shape[i];
+  if (count < 0 || count > shape[axis])
+    return tg_fail(TG_ERR_VALUE, "the first %lld of an axis of size %lld", (long long)count, (long long)shape[axis]);
+  shape[axis] = count;
+  tg_status status = new_shaped(TG_NODE_SORT, TG_I64, src.view->ndim, shape, &n);
+  if (status) return status;
+  n->axes = 1u << axis;
+  n->extent = count;
+  n->value.u = descending;
+  set_source(n, 0, src);
+  *out = n;
+  return TG_OK;
+}
+
 /* Do an index of this shape and dtype fit data of that shape? */
 static tg_status check_index(const tg_edge *index, int axis, int ndim, const int64_t *shape) {
   const tg_view *v = index->view;
@@ -370,6 +395,13 @@ tg_status tg_node_positions(const tg_node *n, tg_view **base, int64_t *step) {
   int axis = __builtin_ctz(n->axes);
   *step = n->shape->stride[axis];
   return start_of_axis(n->shape, axis, n->src[1].view, base);
+}
+
+/* One call makes a few nodes at most: the recursion is as shallow. */
+void tg_node_set_origin(tg_node *n, uint32_t origin) {
+  if (n->origin != TG_ORIGIN_NEW) return;
+  n->origin = origin;
+  for (int i = 0; i < n->nsrc; i++) tg_node_set_origin(n->src[i].node, origin);
 }
 
 /* ---- life ---- */

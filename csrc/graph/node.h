@@ -34,6 +34,7 @@ typedef enum tg_node_kind {
   TG_NODE_REDUCE,      /* op over the axes in `axes`, kept with size 1 */
   TG_NODE_COPY,        /* the source, made contiguous */
   TG_NODE_SCAN,        /* running sum along the axis in `axes` */
+  TG_NODE_SORT,        /* int64: the indices that sort the axis in `axes`, the first `extent`; descending if value.u */
   TG_NODE_GATHER,      /* source 0 at: what its view sees + value.i * source 1, an index below `extent` */
   TG_NODE_SCATTER,     /* source 0 added onto zeros, along the axis in `axes` at source 1, below `extent` */
 } tg_node_kind;
@@ -53,7 +54,8 @@ struct tg_node {
   uint8_t dtype;
   uint8_t nsrc;
   uint32_t axes;
-  tg_view *shape; /* contiguous: the node's own shape */
+  uint32_t origin; /* who asked for it, a number of the recorder's (tg_node_set_stamp); 0: not known */
+  tg_view *shape;  /* contiguous: the node's own shape */
   tg_scalar value;
   int64_t extent;
   tg_buffer *buffer;      /* NULL until realized */
@@ -72,9 +74,9 @@ tg_status tg_node_const(tg_dtype dtype, tg_scalar value, tg_node **out) TG_MUST_
 tg_status tg_node_arange(tg_dtype dtype, int64_t n, tg_node **out) TG_MUST_CHECK;
 tg_status tg_node_random(tg_dtype dtype, int ndim, const int64_t *shape, uint64_t key, tg_node **out) TG_MUST_CHECK;
 
-/* op of kind UNARY, BINARY or TERNARY on tg_ops[op].arity edges of equal shape (VALUE otherwise).
- * The dtype is the promoted one; TYPE for NEG of bool and SUB of two bools, UNSUPPORTED for ops
- * that are only named. */
+/* op of kind UNARY, BINARY or TERNARY on tg_ops[op].arity edges of equal shape (VALUE otherwise). The dtype is the
+ * promoted one; TYPE where the op has no meaning for it (NEG, SUB, MOD, FLOORDIV, SHL and SHR of bools, operations on
+ * bits of floats), UNSUPPORTED for ops that are only named. */
 tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) TG_MUST_CHECK;
 /* The operand that an operation returns as it is, whatever its values: of x * 1, x / 1 and x - 0 (x + 0 changes -0). -1
  * if there is none. */
@@ -88,6 +90,9 @@ tg_status tg_node_reduce(tg_op op, tg_edge src, uint32_t axes, tg_edge *out) TG_
 tg_status tg_node_copy(tg_edge src, tg_node **out) TG_MUST_CHECK;
 /* out[i, j, ...] = in[i, 0, ...] + in[i, 1, ...] + ... up to j along the axis, in the source's dtype. */
 tg_status tg_node_scan(tg_edge src, int axis, tg_node **out) TG_MUST_CHECK;
+/* out[i, j, ...] = the index along the axis (1, say) of the element that comes j-th in order, for j < count: VALUE if
+ * the axis has fewer. Equal elements come in the order of their indices; NaN is larger than all numbers. */
+tg_status tg_node_sort(tg_edge src, int axis, bool descending, int64_t count, tg_node **out) TG_MUST_CHECK;
 /* out[i, j, ...] = data[i, index[i, j, ...], ...] for axis 1, of index's shape, whose other axes are at most
  * data's. TYPE unless index has an integer dtype, VALUE for other shapes; INDEX for what lies outside the
  * axis (negative counts from its end), which is found when it is computed. */
@@ -110,6 +115,12 @@ typedef struct tg_pending {
   int64_t nodes; /* in the list */
   int64_t bytes; /* of values that nothing but pending nodes keeps */
 } tg_pending;
+
+/* New nodes have the origin 0, or if so asked for TG_ORIGIN_NEW, until the recorder gives them theirs. */
+#define TG_ORIGIN_NEW UINT32_MAX
+void tg_node_set_stamp(uint32_t origin);
+/* Gives a new node, and the new ones it is made of, this origin. */
+void tg_node_set_origin(tg_node *n, uint32_t origin);
 
 const tg_pending *tg_node_pending(void);
 

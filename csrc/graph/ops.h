@@ -19,7 +19,7 @@ typedef enum tg_op_kind {
   TG_KIND_CAST,
 } tg_op_kind;
 
-typedef enum tg_op_domain { TG_DOMAIN_ANY, TG_DOMAIN_FLOAT } tg_op_domain;
+typedef enum tg_op_domain { TG_DOMAIN_ANY, TG_DOMAIN_FLOAT, TG_DOMAIN_WHOLE } tg_op_domain;
 
 typedef struct tg_op_info {
   const char *python_enum, *member;

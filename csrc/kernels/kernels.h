@@ -81,11 +81,12 @@ typedef struct tgk_gemm {
 } tgk_gemm;
 
 typedef struct tgk_table {
-  /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype
-   * has no such operation: bool NEG, SUB, MOD (and the scheduler computes integer EXP2, LOG2, SIN, SQRT,
-   * RECIP and MathOps in float64, and DIV but for 64 bits). EXP2 to SIN and MathOps as C99's functions, also of
-   * infinities, NaN and -0 (k_math.inc: how close).
-   * CMPLT writes uint8 0/1. Integers wrap. MAX: NaN wins from either side. ADD and MAX of bool are or, MUL is and. */
+  /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype has no such
+   * operation: bool NEG, SUB, MOD, FLOORDIV, SHL, SHR, operations on bits of floats (and the scheduler computes
+   * integer EXP2, LOG2, SIN, SQRT, RECIP and MathOps in float64, and DIV but for 64 bits). EXP2 to SIN and MathOps as
+   * C99's functions, also of infinities, NaN and -0 (k_math.inc: how close). CMPLT writes uint8 0/1. Integers wrap;
+   * divided by 0 they give 0, as NumPy's; shifted by no number of bits that they have, they give 0, or -1 for
+   * negative ones to the right. MAX: NaN wins from either side. ADD and MAX of bool are or, MUL is and. */
   tgk_unary_fn unary[TG_OP_COUNT][TG_DTYPE_COUNT];
   tgk_binary_fn binary[TG_OP_COUNT][TG_DTYPE_COUNT];
   /* [element dtype]; cond is uint8 0/1. */
@@ -97,7 +98,7 @@ typedef struct tgk_table {
   tgk_unary_fn cast[TG_DTYPE_COUNT][TG_DTYPE_COUNT];
   /* float32 registers rounded to what F16 / BF16 can hold, [F16] and [BF16] only. */
   tgk_unary_fn round[TG_DTYPE_COUNT];
-  tgk_fold_fn sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT]; /* computed dtypes */
+  tgk_fold_fn sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT], prod[TG_DTYPE_COUNT]; /* computed dtypes */
   tgk_fold_products_fn sum_products[TG_DTYPE_COUNT];    /* F32 and F64 only */
   tgk_strided_fn strided[4];                            /* [log2 of itemsize] */
   tgk_copy_rows_fn copy_rows[4];                        /* the same, as is: */

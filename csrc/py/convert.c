@@ -20,7 +20,7 @@ static int to_int64(PyObject *o, const char *what, int64_t *value) {
   PyObject *index = PyNumber_Index(o);
   if (!index) {
     if (PyErr_ExceptionMatches(PyExc_TypeError))
-      PyErr_Format(PyExc_TypeError, "%s must be integers, not %.200s", what, Py_TYPE(o)->tp_name);
+      PyErr_Format(PyExc_TypeError, "%s must be integers, not %.100R of %.100s", what, o, Py_TYPE(o)->tp_name);
     return -1;
   }
   *value = PyLong_AsLongLongAndOverflow(index, &overflow);

@@ -22,6 +22,8 @@ typedef struct engine_state {
   PyObject *dtype[TG_DTYPE_COUNT]; /* DType objects, registered by helpers.py */
   PyObject *raw_buffer;            /* the class RawCPUBuffer, registered by lazy.py */
   int debug;                       /* the level of DEBUG output */
+  PyObject *recorder, *tracer;     /* who is told of operations and of realizes, or NULL (record.c) */
+  bool fusion;                     /* may kernels compute several operations? */
 } engine_state;
 
 extern engine_state engine;
@@ -74,16 +76,24 @@ void interrupt_after_fork(void);
 
 /* ---- pending.c ---- */
 
-void pending_init(void); /* reads TEENYGRAD_PENDING */
+/* By default. A training step of a large network has some thousands of nodes. These take about 32 MiB, and the schedule
+ * that computes them three times as much while it runs. */
+#define PENDING_NODES 32768
+void pending_init(int64_t nodes); /* 0: no limit */
 void pending_after_fork(void);
 
 /* To be called when an operation has been built: computes what is pending if that is too much. Gives up the GIL then.
  * 0, or -1 with the exception of a signal's handler; no other failure counts. */
 int engine_relieve(void);
 
+/* ---- record.c ---- */
+
+/* Asks the recorder for the origin of what a LazyBuffer sees, whose nodes are new. 0, or -1 with its exception. */
+int record_origin(lazybuffer *b);
+
 /* ---- functions of the module, by file ---- */
 
-extern PyMethodDef realize_methods[], switch_methods[], pending_methods[];
+extern PyMethodDef realize_methods[], switch_methods[], pending_methods[], record_methods[];
 
 /* ---- lazybuffer.c ---- */
 

@@ -35,6 +35,7 @@ PyObject *lazybuffer_new(tg_node *node, tg_view *view) {
 static PyObject *wrap_edge(tg_status status, tg_edge e) {
   if (status) return engine_raise(status);
   PyObject *made = wrap(e.node, e.view);
+  if (made && e.node->origin == TG_ORIGIN_NEW && record_origin((lazybuffer *)made)) Py_CLEAR(made);
   if (made && engine_relieve()) Py_CLEAR(made);
   return made;
 }
@@ -166,7 +167,7 @@ static PyObject *constant(tg_dtype dtype, PyObject *value, int ndim, const int64
     tg_node_unref(node);
     return engine_raise(status);
   }
-  return wrap(node, view);
+  return wrap_edge(TG_OK, (tg_edge){node, view});
 }
 
 static PyObject *lazybuffer_loadop(PyObject *unused, PyObject *args, PyObject *kwargs) {
@@ -357,6 +358,18 @@ static PyObject *lazybuffer_cumsum(lazybuffer *b, PyObject *axis_object) {
   return wrap_node(status, node);
 }
 
+static PyObject *lazybuffer_argsort(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
+  int axis, descending;
+  tg_node *node = NULL;
+  if (nargs != 3)
+    return PyErr_Format(PyExc_TypeError, "argsort(axis, descending, count) takes 3 arguments (%zd given)", nargs);
+  if (axis_arg(args[0], b->view->ndim, &axis) || (descending = PyObject_IsTrue(args[1])) < 0) return NULL;
+  Py_ssize_t count = PyNumber_AsSsize_t(args[2], PyExc_OverflowError);
+  if (count == -1 && PyErr_Occurred()) return NULL;
+  tg_status status = tg_node_sort(edge_of(b), axis, descending, count, &node);
+  return wrap_node(status, node);
+}
+
 static PyObject *lazybuffer_gather(lazybuffer *b, PyObject *const *args, Py_ssize_t nargs) {
   int axis;
   tg_node *node = NULL;
@@ -501,23 +514,33 @@ static PyMethodDef methods[] = {
      "const(value)\n--\n\nSame shape and dtype, every element `value`."},
     {"cast", FAST(lazybuffer_cast), METH_VARARGS | METH_KEYWORDS,
      "cast(dtype, bitcast=False)\n--\n\nConverted, or the same bytes."},
-    {"e", FAST(lazybuffer_e), METH_FASTCALL, "e(op, *srcs)\n--\n\nElementwise operation with self as first operand."},
+    {"e", FAST(lazybuffer_e), METH_FASTCALL,
+     "e(op, *srcs)\n--\n\nElementwise operation with self as first operand. Shapes broadcast; the largest dtype is the "
+     "result's."},
     {"r", FAST(lazybuffer_r), METH_FASTCALL,
-     "r(op, new_shape)\n--\n\nReduces the axes in which new_shape differs to 1."},
+     "r(op, new_shape)\n--\n\nReduces the axes in which new_shape differs to 1. ValueError for the maximum of "
+     "nothing."},
     {"dot", FAST(lazybuffer_dot), METH_FASTCALL,
      "dot(other, swapped=False, other_swapped=False)\n--\n\nThe matrix product of the last two axes, those exchanged "
      "first if asked for; those before broadcast."},
-    {"cumsum", (PyCFunction)lazybuffer_cumsum, METH_O, "cumsum(axis)\n--\n\nRunning sums along an axis."},
+    {"cumsum", (PyCFunction)lazybuffer_cumsum, METH_O,
+     "cumsum(axis)\n--\n\nRunning sums along an axis, in the same dtype."},
+    {"argsort", FAST(lazybuffer_argsort), METH_FASTCALL,
+     "argsort(axis, descending, count)\n--\n\nThe int64 indices that sort an axis, the first `count`; stable, NaN "
+     "is the largest."},
     {"gather", FAST(lazybuffer_gather), METH_FASTCALL,
      "gather(index, axis)\n--\n\nThe elements at integer indices along an axis; IndexError when computed."},
     {"scatter_add", FAST(lazybuffer_scatter_add), METH_FASTCALL,
      "scatter_add(index, axis, shape)\n--\n\nThe adjoint of gather: self added onto zeros of that shape."},
     {"contiguous", (PyCFunction)lazybuffer_contiguous, METH_NOARGS,
      "contiguous()\n--\n\nThe same values, stored in C order."},
-    {"reshape", (PyCFunction)lazybuffer_reshape, METH_O, "reshape(shape)\n--\n\nOne -1 is inferred."},
-    {"expand", (PyCFunction)lazybuffer_expand, METH_O, "expand(shape)\n--\n\nAxes of size 1 repeat."},
+    {"reshape", (PyCFunction)lazybuffer_reshape, METH_O,
+     "reshape(shape)\n--\n\nThe elements in C order in another shape, of which one -1 is inferred."},
+    {"expand", (PyCFunction)lazybuffer_expand, METH_O,
+     "expand(shape)\n--\n\nAxes of size 1 repeat; further ones may stand in front."},
     {"permute", (PyCFunction)lazybuffer_permute, METH_O, "permute(order)\n--\n\nAxes in another order."},
-    {"shrink", (PyCFunction)lazybuffer_shrink, METH_O, "shrink(((start, stop), ...))\n--\n\nSlices each axis."},
+    {"shrink", (PyCFunction)lazybuffer_shrink, METH_O,
+     "shrink(((start, stop), ...))\n--\n\nSlices each axis, as Python does."},
     {"pad", (PyCFunction)lazybuffer_pad, METH_O, "pad(((before, after), ...))\n--\n\nZeros around each axis."},
     {"stride", (PyCFunction)lazybuffer_stride, METH_O, "stride(steps)\n--\n\nThe slice step of each axis; -1 flips."},
     {"window", FAST(lazybuffer_window), METH_FASTCALL,

@@ -2,6 +2,8 @@
  * are made here from ops.def and dtype.def. Caller: Python. */
 #include "py/engine.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -118,14 +120,36 @@ static void after_fork_in_child(void) {
   pending_after_fork();
 }
 
+/* The number in the environment's variable `name`; `value` stays as it is if that is unset or empty. What is no number
+ * from `least` to `most` is ignored with a warning; -1 if that raises. */
+static int setting(const char *name, long least, long most, long *value) {
+  const char *text = getenv(name);
+  char *end;
+  if (!text || !*text) return 0;
+  errno = 0;
+  long number = strtol(text, &end, 10);
+  if (errno || *end || number < least || number > most)
+    return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%s='%s' is ignored: it is no number from %ld to %ld", name, text,
+                            least, most);
+  *value = number;
+  return 0;
+}
+
 static int start_engine(void) {
-  const char *ignored = NULL, *debug = getenv("DEBUG");
-  engine.debug = debug ? atoi(debug) : 0;
-  tgk_init(tg_cpu_choose(&ignored));
-  if (ignored && PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "TEENYGRAD_ISA=%s is not available here, using %s", ignored,
-                                  tg_isa_name[tgk_isa()]))
+  const char *ignored = NULL;
+  long debug = 0, threads = 0, nodes = PENDING_NODES;
+  if (setting("DEBUG", 0, INT_MAX, &debug) || setting("TEENYGRAD_THREADS", 1, TG_MAX_THREADS, &threads) ||
+      setting("TEENYGRAD_PENDING", 0, LONG_MAX, &nodes))
     return -1;
-  tg_status status = tg_pool_init();
+  engine.debug = (int)debug;
+  engine.fusion = true;
+  tgk_init(tg_cpu_choose(&ignored));
+  if (ignored &&
+      PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                       "TEENYGRAD_ISA='%s' is ignored: it is none of base, avx2 and avx512, or not in this machine",
+                       ignored))
+    return -1;
+  tg_status status = tg_pool_init((int)threads);
   if (status) {
     engine_raise(status);
     return -1;
@@ -134,7 +158,7 @@ static int start_engine(void) {
     PyErr_SetString(PyExc_MemoryError, "can't register the fork handler");
     return -1;
   }
-  pending_init();
+  pending_init(nodes);
   return 0;
 }
 
@@ -150,8 +174,9 @@ static int exec_module(PyObject *module) {
   if (convert_init() || add_enums(module) || add_dtype_table(module) || lazybuffer_init_type(module) ||
       exchange_init(module))
     return -1;
-  PyMethodDef *const functions[] = {realize_methods, switch_methods, pending_methods};
-  for (int i = 0; i < 3; i++)
+  if (PyModule_AddIntConstant(module, "DEBUG", engine.debug)) return -1;
+  PyMethodDef *const functions[] = {realize_methods, switch_methods, pending_methods, record_methods};
+  for (int i = 0; i < 4; i++)
     if (PyModule_AddFunctions(module, functions[i])) return -1;
   return realize_init(module);
 }

@@ -12,14 +12,9 @@
  * Owns: the limits. Callers: Python, lazybuffer.c. */
 #include "py/engine.h"
 
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "graph/pending.h"
 
-/* A training step of a large network has some thousands of nodes. These take about 32 MiB, and the schedule that
- * computes them three times as much while it runs. */
-#define LIMIT_NODES 32768
 /* Small beside what one step of a network of that kind allocates, and beside the memory of any machine. */
 #define LIMIT_BYTES (256 << 20)
 
@@ -27,8 +22,8 @@ typedef struct pressure {
   int64_t nodes, bytes;
 } pressure;
 
-static pressure limit = {LIMIT_NODES, LIMIT_BYTES};
-static pressure next = {LIMIT_NODES, LIMIT_BYTES}; /* when to compute again; at least the limit */
+static pressure limit = {PENDING_NODES, LIMIT_BYTES};
+static pressure next = {PENDING_NODES, LIMIT_BYTES}; /* when to compute again; at least the limit */
 static bool relieving;
 static long long relieved; /* how often */
 
@@ -106,7 +101,4 @@ PyMethodDef pending_methods[] = {
      "set_pending(nodes, bytes)\n--\n\nLimits of both, 0 for none; returns the ones until now."},
     {NULL, NULL, 0, NULL}};
 
-void pending_init(void) {
-  const char *nodes = getenv("TEENYGRAD_PENDING");
-  if (nodes && *nodes) set_limit(atoll(nodes), atoll(nodes) > 0 ? LIMIT_BYTES : 0);
-}
+void pending_init(int64_t nodes) { set_limit(nodes, nodes > 0 ? LIMIT_BYTES : 0); }

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/interrupt.h"
+#include "py/describe.h"
 #include "py/trace.h"
 #include "sched/dump.h"
 #include "sched/work.h"
@@ -109,6 +110,7 @@ static int narrow(lazybuffer *b) {
   }
   tg_node_unref(b->node);
   tg_view_unref(b->view);
+  copy->origin = b->node->origin;
   b->node = copy;
   tg_view_ref(b->view = copy->shape);
   return 0;
@@ -131,11 +133,11 @@ static void watch(tg_interrupt_fn ask) {
   tg_interrupt_watch(ask && interrupt_start() ? ask : NULL);
 }
 
-static tg_status build(tg_node **targets, int *n, tg_schedule **s) {
+static tg_status build(tg_node **targets, int *n, bool members, tg_schedule **s) {
   *n = keep_unrealized(targets, *n);
   if (!*n) return TG_OK;
   watch(interrupt_ask_for_sigint);
-  tg_status status = tg_schedule_build(targets, *n, s);
+  tg_status status = tg_schedule_build(targets, *n, engine.fusion, members, s);
   watch(NULL);
   return status;
 }
@@ -151,9 +153,10 @@ static tg_status run_once(tg_node **targets, int *n, const char *what) {
   trace t = {0};
   tg_status status = enter();
   if (status) return status;
-  status = build(targets, n, &s);
-  if (s) {
-    trace_init(&t, s);
+  trace_start(&t);
+  status = build(targets, n, t.tracer != NULL, &s);
+  if (s) status = trace_schedule(&t, s);
+  if (s && !status) {
     watch(ask_while_running);
     Py_BEGIN_ALLOW_THREADS
     status = trace_execute(&t, s);
@@ -163,7 +166,7 @@ static tg_status run_once(tg_node **targets, int *n, const char *what) {
     if (!status) tg_schedule_commit(s);
   }
   engine_unlock();
-  if (s && !status) trace_print(&t, s, what, *n);
+  if (s && !status) status = trace_report(&t, s, what, *n);
   trace_clear(&t);
   tg_schedule_free(s);
   return status;
@@ -173,6 +176,18 @@ tg_status engine_run(tg_node **targets, int n, const char *what) {
   tg_status status;
   do status = run_once(targets, &n, what);
   while (try_again(status));
+  if (status && !PyErr_Occurred()) engine_raise(status);
+  return status;
+}
+
+/* Without running it. */
+static tg_status plan(tg_node **targets, int n, bool members, tg_schedule **s) {
+  tg_status status;
+  do {
+    if ((status = enter())) return status;
+    status = build(targets, &n, members, s);
+    engine_unlock();
+  } while (try_again(status));
   if (status && !PyErr_Occurred()) engine_raise(status);
   return status;
 }
@@ -241,14 +256,15 @@ static PyObject *py_realize(PyObject *module, PyObject *sequence) {
 
 /* ---- schedules as data ---- */
 
-static PyStructSequence_Field item_fields[] = {{"target", "LazyBuffer of what the kernel writes"},
-                                               {"kind", "'MAP', 'ROWS', 'REDUCE', 'CONTRACT', 'SCAN' or 'SCATTER'"},
-                                               {"shape", "tuple: the out dims"},
-                                               {"reduced", "tuple: the reduced dims, or the axis of a SCAN"},
-                                               {"inputs", "how many buffers it reads"},
-                                               {"text", "one line that says all this and names the fused operations"},
-                                               {"chain", "the number of the chain it is run in, or None"},
-                                               {NULL, NULL}};
+static PyStructSequence_Field item_fields[] = {
+    {"target", "LazyBuffer of what the kernel writes"},
+    {"kind", "'MAP', 'ROWS', 'REDUCE', 'CONTRACT', 'SCAN', 'SORT' or 'SCATTER'"},
+    {"shape", "tuple: the out dims"},
+    {"reduced", "tuple: the reduced dims, or the axis of a SCAN or SORT"},
+    {"inputs", "how many buffers it reads"},
+    {"text", "one line that says all this and names the fused operations"},
+    {"chain", "the number of the chain it is run in, or None"},
+    {NULL, NULL}};
 
 static PyStructSequence_Desc item_desc = {"teenygrad._engine.ScheduleItem", "One kernel of a schedule: plain data.",
                                           item_fields, 7};
@@ -282,6 +298,20 @@ static PyObject *item_new(const tg_schedule *s, int kernel) {
   return item;
 }
 
+/* What realizing the LazyBuffers of a sequence would run: *s, NULL if nothing. -1 with an exception. */
+static int schedule_of(PyObject *sequence, bool members, tg_schedule **s) {
+  PyObject *items;
+  Py_ssize_t n;
+  *s = NULL;
+  lazybuffer **buffers = buffers_of(sequence, &items, &n);
+  if (!buffers) return -1;
+  tg_node **targets = targets_of(buffers, n);
+  tg_status status = targets ? plan(targets, (int)n, members, s) : TG_ERR_INTERNAL;
+  tg_free(targets);
+  Py_DECREF(items);
+  return status ? -1 : 0;
+}
+
 PyDoc_STRVAR(
     schedule_doc,
     "schedule(buffers, seen=None)\n--\n\nThe kernels that realize(buffers) would run, as a list of ScheduleItem. "
@@ -289,44 +319,40 @@ PyDoc_STRVAR(
 
 static PyObject *py_schedule(PyObject *module, PyObject *const *args, Py_ssize_t nargs) {
   (void)module;
-  PyObject *items, *list = NULL;
-  Py_ssize_t n;
-  tg_schedule *s = NULL;
+  tg_schedule *s;
   if (nargs < 1 || nargs > 2)
     return PyErr_Format(PyExc_TypeError, "schedule() takes 1 or 2 arguments (%zd given)", nargs);
-  lazybuffer **buffers = buffers_of(args[0], &items, &n);
-  if (!buffers) return NULL;
-  tg_node **targets = targets_of(buffers, n);
-  if (!targets) goto done;
-  tg_status status;
-  int left = (int)n;
-  do {
-    if (enter()) goto done;
-    status = build(targets, &left, &s);
-    engine_unlock();
-  } while (try_again(status));
-  if (status) {
-    engine_raise(status);
-    goto done;
-  }
+  if (schedule_of(args[0], false, &s)) return NULL;
   int nkernel = s ? s->nkernel : 0;
-  list = PyList_New(nkernel);
+  PyObject *list = PyList_New(nkernel);
   for (int k = 0; list && k < nkernel; k++) {
     PyObject *item = item_new(s, k);
     if (!item) Py_CLEAR(list);
     else PyList_SET_ITEM(list, k, item);
   }
-done:
   tg_schedule_free(s);
-  tg_free(targets);
-  Py_DECREF(items);
   return list;
+}
+
+PyDoc_STRVAR(explain_doc,
+             "explain(buffers)\n--\n\nWhat realize(buffers) would run, as plain data: dicts of the nodes, kernels, "
+             "slots and chains.\nComputes nothing. None if there is nothing to compute.");
+
+static PyObject *py_explain(PyObject *module, PyObject *sequence) {
+  (void)module;
+  tg_schedule *s;
+  if (schedule_of(sequence, true, &s)) return NULL;
+  if (!s) Py_RETURN_NONE;
+  PyObject *description = describe_schedule(s);
+  tg_schedule_free(s);
+  return description;
 }
 
 /* ---- what module.c needs ---- */
 
 PyMethodDef realize_methods[] = {{"realize", py_realize, METH_O, realize_doc},
                                  {"schedule", (PyCFunction)(void (*)(void))py_schedule, METH_FASTCALL, schedule_doc},
+                                 {"explain", py_explain, METH_O, explain_doc},
                                  {NULL, NULL, 0, NULL}};
 
 int realize_init(PyObject *module) {

@@ -42,6 +42,14 @@ static PyObject *py_set_debug(PyObject *module, PyObject *arg) {
   return PyLong_FromLong(before);
 }
 
+static PyObject *py_set_fusion(PyObject *module, PyObject *arg) {
+  (void)module;
+  bool before = engine.fusion;
+  if (!PyBool_Check(arg)) return PyErr_Format(PyExc_TypeError, "fusion: True or False, not %R", arg);
+  engine.fusion = arg == Py_True;
+  return PyBool_FromLong(before);
+}
+
 /* Switches wait for the running schedule to end. */
 static PyObject *py_set_threads(PyObject *module, PyObject *arg) {
   (void)module;
@@ -108,9 +116,14 @@ PyMethodDef switch_methods[] = {
      "operations."},
     {"set_debug", py_set_debug, METH_O,
      "set_debug(level)\n--\n\nWhat realizing prints from now on, as the variable DEBUG; returns the level until now."},
+    {"set_fusion", py_set_fusion, METH_O,
+     "set_fusion(on)\n--\n\nFalse: each operation is a kernel of its own and stores its result. Returns what was set."},
     {"set_threads", py_set_threads, METH_O, "set_threads(n)\n--\n\nComputes with n threads from now on."},
     {"set_isa", py_set_isa, METH_O, "set_isa(name)\n--\n\nSwitches to 'base', 'avx2' or 'avx512'."},
-    {"memory", py_memory, METH_NOARGS, "memory()\n--\n\nCounters of the engine's allocator, in bytes and objects."},
+    {"memory", py_memory, METH_NOARGS,
+     "memory()\n--\n\nThe engine's memory: small objects; blocks of data and their bytes, in use and kept for reuse; "
+     "the largest "
+     "number of bytes in use since reset_peak; and how often memory was asked for."},
     {"reset_peak", py_reset_peak, METH_NOARGS, "reset_peak()\n--\n\nStarts memory()['peak_bytes'] anew."},
     {"trim", py_trim, METH_NOARGS, "trim()\n--\n\nGives memory kept for reuse back to the system."},
     {"fail_at", py_fail_at, METH_VARARGS,

@@ -27,6 +27,7 @@ typedef struct item_edge {
 typedef struct item {
   tg_node *node;
   int64_t first_edge, first_reader; /* into edges; -1: none */
+  int64_t placed_reader;            /* into edges: that of the reader placed last; -1 */
   int64_t reduction;                /* into reductions, for a reduce; -1 */
   int64_t mark;                     /* scratch of searches */
   int64_t group, next_member;       /* the kernel it is computed in, -1 if in none or in every one that reads it */
@@ -73,6 +74,7 @@ typedef struct need {
 } need;
 
 typedef struct tg_builder {
+  bool fused; /* false: every item that is computed is stored, by a kernel of its own */
   item *items;
   item_edge *edges;
   reduction *reductions;
@@ -120,10 +122,12 @@ void tg_builder_clear(tg_builder *b); /* resets node->mark too */
 /* The item whose storage holds this one's value: follows bit casts. */
 int64_t tg_storage_of(const tg_builder *b, int64_t i);
 
-/* Kernels of their own shape: what they read is computed over a domain that is not that of the output. */
-static inline bool tg_has_body(const tg_node *n) {
-  return n->kind == TG_NODE_REDUCE || n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER;
+/* Kernels that nothing is fused with but what they read. */
+static inline bool tg_stands_alone(const tg_node *n) {
+  return n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SORT || n->kind == TG_NODE_SCATTER;
 }
+/* Kernels of their own shape: what they read is computed over a domain that is not that of the output. */
+static inline bool tg_has_body(const tg_node *n) { return n->kind == TG_NODE_REDUCE || tg_stands_alone(n); }
 
 static inline bool tg_is_realized(const tg_node *n) { return n->kind == TG_NODE_BUFFER; }
 

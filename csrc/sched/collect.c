@@ -32,6 +32,7 @@ static tg_status add_item(tg_builder *b, tg_node *n) {
   b->items[b->nitem] = (item){.node = n,
                               .first_edge = -1,
                               .first_reader = -1,
+                              .placed_reader = -1,
                               .reduction = -1,
                               .group = -1,
                               .next_member = -1,
@@ -95,7 +96,7 @@ int tg_domain_order(const tg_node *n, int64_t *order) {
   return kept;
 }
 
-/* The edge of a reduce or scan with its dims in domain order. */
+/* The edge of a reduce, scan or sort with its dims in domain order. */
 static tg_status domain_edge(const tg_node *n, int *kept, tg_view **out) {
   int64_t order[TG_MAX_DIMS];
   *kept = tg_domain_order(n, order);
@@ -194,8 +195,9 @@ static tg_status add_reduction(tg_builder *b, int64_t i) {
   tg_status status = domain_edge(n, &r.nout, &domain);
   if (status) return status;
   r.nred = domain->ndim - r.nout;
-  if (is_sum(n) && (status = merge_sums(b, &r, &source, &domain))) goto fail;
-  if (is_sum(n) && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
+  bool rewritten = b->fused && is_sum(n);
+  if (rewritten && (status = merge_sums(b, &r, &source, &domain))) goto fail;
+  if (rewritten && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
   r.merged = r.nred != __builtin_popcount(n->axes);
   for (int d = 0; d < r.nout + r.nred; d++) r.shape[d] = domain->shape[d];
   if ((status = tg_grow(&b->reductions, b->nreduction, &b->cap_reduction, sizeof *b->reductions))) goto fail;
@@ -217,7 +219,7 @@ fail:
   return status;
 }
 
-/* A scan's domain has its axis last. */
+/* The domain of a scan or sort has its axis last. */
 static tg_status add_scan(tg_builder *b, int64_t i) {
   const tg_node *n = b->items[i].node;
   tg_view *domain;
@@ -270,7 +272,7 @@ tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) {
       if ((status = add_reduction(b, i))) return status;
       continue;
     }
-    if (n->kind == TG_NODE_SCAN) {
+    if (n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SORT) {
       if ((status = add_scan(b, i))) return status;
       continue;
     }

@@ -42,12 +42,15 @@ static void append_program(char *text, size_t cap, const tg_program *p) {
   }
 }
 
+/* Whether the axis is no reduced dim, but one of the output. */
+static bool along(const tg_kernel *k) { return k->kind == TG_KERNEL_SCAN || k->kind == TG_KERNEL_SORT; }
+
 void tg_kernel_format(const tg_kernel *k, char *text, size_t cap) {
   text[0] = '\0';
   append(text, cap, "%s ", tg_kernel_kind_name[k->kind]);
   tg_format_shape(text, cap, k->nout, k->shape);
   if (k->nred || k->kind == TG_KERNEL_REDUCE) {
-    append(text, cap, k->kind == TG_KERNEL_SCAN ? " along " : " over ");
+    append(text, cap, along(k) ? " along " : " over ");
     tg_format_shape(text, cap, k->nred, k->shape + k->nout);
   }
   append(text, cap, " %s:", tg_dtypes[k->out.dtype].attribute);
@@ -121,6 +124,11 @@ static void append_view(char *text, size_t cap, const tg_view *v, names by, int 
     append_affine(text, cap, by, v->ndim, v->bound[k].coef, v->bound[k].offset);
     append(text, cap, " < %lld", (long long)v->bound[k].size);
   }
+}
+
+void tg_view_print(const tg_view *v, char *text, size_t cap) {
+  text[0] = '\0';
+  append_view(text, cap, v, (names){v->ndim, 'i', 0}, 0);
 }
 
 static void append_access(char *text, size_t cap, const tg_access *a, names by) {
@@ -242,10 +250,10 @@ void tg_kernel_print(const tg_kernel *k, tg_line_fn print, void *context) {
   }
   if (k->kind == TG_KERNEL_MAP) return;
   if (k->nred) {
-    bool scan = k->kind == TG_KERNEL_SCAN;
+    const char *what = tg_ops[along(k) ? TG_OP_REDUCE_SUM : k->reduce].member;
+    if (k->kind == TG_KERNEL_SORT) what = k->descending ? "SORT DESCENDING" : "SORT";
     text[0] = '\0';
-    append(text, sizeof text, "%s %s %s", tg_ops[scan ? TG_OP_REDUCE_SUM : k->reduce].member,
-           tg_dtypes[k->reduced].attribute, scan ? "along" : "over");
+    append(text, sizeof text, "%s %s %s", what, tg_dtypes[k->reduced].attribute, along(k) ? "along" : "over");
     print_domain(text, k, k->nout, ndim, print, context);
   }
   if (k->epilogue.ninstr > 1) {
@@ -257,6 +265,6 @@ void tg_kernel_print(const tg_kernel *k, tg_line_fn print, void *context) {
     print_program(&k->target, plain, print, context);
     print_access("add into", &k->out, plain, print, context);
   } else {
-    print_access("store", &k->out, k->kind == TG_KERNEL_SCAN ? swept : plain, print, context);
+    print_access("store", &k->out, along(k) ? swept : plain, print, context);
   }
 }

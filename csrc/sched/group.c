@@ -16,6 +16,8 @@
  *
  *     over:   root[i] = f(sum_r x[i, r])             along:  root[i, r] = f(x[i, r], sum_r x[i, r])
  *
+ * Without fusion each item is the root of a group of its own.
+ *
  * Owns: nothing. Caller: schedule.c. */
 #include <string.h>
 
@@ -89,6 +91,8 @@ static void add_member(tg_builder *b, int64_t g, int64_t i, tg_view *view) { /* 
   it->next_member = b->groups[g].first_member;
   b->groups[g].first_member = i;
   b->groups[g].weight++;
+  for (int64_t e = it->first_edge; e >= 0 && e < it->first_edge + it->nedge; e++)
+    b->items[b->edges[e].src].placed_reader = e;
 }
 
 /* Positions of a reduce's elements from its whole domain: those of the out dims. */
@@ -165,6 +169,13 @@ static tg_status change_domain(tg_builder *b, group *g, tg_view *domain, int nou
   return TG_OK;
 }
 
+/* Does the group store its root cropped? What is seen from there has the crop's bounds, of which reductions know
+ * nothing. */
+static bool is_cropped(const tg_builder *b, const group *g) {
+  const tg_view *root = b->items[g->root].view; /* NULL if it is a reduce that is being placed */
+  return root && root->nbound;
+}
+
 /* Can the reduce run along the group's rows, its result being what *own sees from the group's domain? A group that has
  * no rows yet gets them, its dims reordered. */
 static tg_status align_rows(tg_builder *b, group *g, const reduction *r, tg_view **own, bool *fits) {
@@ -174,7 +185,7 @@ static tg_status align_rows(tg_builder *b, group *g, const reduction *r, tg_view
   bool rows = g->nout < ndim;
   tg_status status;
   *fits = false;
-  if (g->closed || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
+  if (g->closed || is_cropped(b, g) || r->nout + r->nred != ndim || !fits_cache(b, r)) return TG_OK;
   if ((g->nfold && !g->cached) || (rows && g->nout != r->nout)) return TG_OK;
   if ((status = spread_of(r, &spread))) return status;
   if (rows) *fits = tg_view_equal(*own, spread);
@@ -200,8 +211,7 @@ static tg_status reduce_over(tg_builder *b, group *g, const reduction *r, tg_vie
   if (!status) status = change_domain(b, g, domain, r->nout, spread, NULL, own);
   tg_view_unref(domain);
   tg_view_unref(spread);
-  const tg_view *root = b->items[g->root].view;            /* NULL if it is the reduce itself */
-  g->cached = fits_cache(b, r) && !(root && root->nbound); /* other reductions know nothing of a crop */
+  g->cached = fits_cache(b, r) && !is_cropped(b, g);
   if (!r->merged) tg_domain_order(b->items[r->item].node, g->order);
   else
     for (int i = 0; i < r->nout + r->nred; i++) g->order[i] = i;
@@ -302,8 +312,7 @@ static tg_status store(tg_builder *b, int64_t i) {
   const item *it = &b->items[i];
   const tg_node *n = it->node;
   const reduction *r = it->reduction >= 0 ? &b->reductions[it->reduction] : NULL;
-  const tg_view *shape = n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER ? b->edges[it->first_edge].view
-                                                                               : n->shape;
+  const tg_view *shape = tg_stands_alone(n) ? b->edges[it->first_edge].view : n->shape;
   tg_view *domain, *view;
   tg_status status = r ? tg_view_contiguous(r->nout, r->shape, &domain)
                        : tg_view_contiguous(shape->ndim, shape->shape, &domain);
@@ -443,12 +452,12 @@ static bool same_domain(const group *g, int ndim, const int64_t *shape) {
 }
 
 /* A group over a domain of `whole`'s dims that reads item `src` at the points at which `view`, of whole's shape, sees
- * it: *found, or -1. */
+ * it: *found, or -1. The reader placed last is looked at first: of many readers the earlier ones' groups are full. */
 static tg_status group_reading(const tg_builder *b, const item *src, tg_view *view, const tg_view *whole,
                                int64_t *found) {
-  int looked = 0;
   *found = -1;
-  for (int64_t o = src->first_reader; o >= 0 && looked < MAX_LOOK; o = b->edges[o].next, looked++) {
+  int64_t o = src->placed_reader;
+  for (int looked = 0; o >= 0 && looked < MAX_LOOK; o = looked++ ? b->edges[o].next : src->first_reader) {
     int64_t in = b->items[b->edges[o].reader].group;
     tg_view *seen = NULL, *here = NULL;
     if (in < 0 || !reads_points(b, &b->edges[o]) || !same_domain(&b->groups[in], whole->ndim, whole->shape)) continue;
@@ -555,7 +564,7 @@ static tg_status store_somewhere(tg_builder *b, int64_t i) {
   bool done = false;
   tg_status status = tg_reading_groups(b, i, &in, &n);
   if (status) return status;
-  if (can_be_output(b, &b->items[i])) status = try_outputs(b, i, in, n, &done);
+  if (b->fused && can_be_output(b, &b->items[i])) status = try_outputs(b, i, in, n, &done);
   if (!status && !done) status = store(b, i);
   if (!status) status = tg_add_needs(b, in, n, b->items[i].group);
   tg_free(in);
@@ -646,9 +655,9 @@ static tg_status place(tg_builder *b, int64_t i) {
   }
   if (tg_is_realized(n)) return TG_OK;
   if (n->kind == TG_NODE_GATHER) b->items[tg_storage_of(b, b->edges[it->first_edge].src)].must_store = true;
-  if (it->target || it->must_store || n->kind == TG_NODE_SCAN || n->kind == TG_NODE_SCATTER)
-    return store_somewhere(b, i);
+  if (it->target || it->must_store || tg_stands_alone(n)) return store_somewhere(b, i);
   if (n->kind == TG_NODE_CONST || n->kind == TG_NODE_ARANGE) return TG_OK; /* as cheap as a load everywhere */
+  if (!b->fused) return store_somewhere(b, i);
   if ((status = survey(b, it, &r))) return status;
   if (n->kind == TG_NODE_REDUCE) status = place_reduce(b, i, &r);
   else status = place_computed(b, i, &r);

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/integers.h"
 
-const char *const tg_kernel_kind_name[] = {"MAP", "ROWS", "REDUCE", "CONTRACT", "SCAN", "SCATTER"};
+const char *const tg_kernel_kind_name[] = {"MAP", "ROWS", "REDUCE", "CONTRACT", "SCAN", "SORT", "SCATTER"};
 
 int tg_instr_arity(const tg_instr *in) {
   switch ((tg_icode)in->code) {

@@ -10,6 +10,7 @@
  *   CONTRACT  out[i]  = epilogue(i, sum over r of a(i, r) * b(i, r))
  *             with out dims ordered batch, m, n: a does not vary along n, b not along m
  *   SCAN      out[i, r] = body(i, 0) + ... + body(i, r), the out view ordered like the domain
+ *   SORT      out[i, j] = the r for which body(i, r) comes j-th in order, for as many j as the out view has
  *   SCATTER   out[position(i) + target(i)] += body(i), onto zeros, position being what out's view computes; the domain
  *             is what is added, not what is written
  *
@@ -80,6 +81,7 @@ typedef enum tg_kernel_kind {
   TG_KERNEL_REDUCE,
   TG_KERNEL_CONTRACT,
   TG_KERNEL_SCAN,
+  TG_KERNEL_SORT,
   TG_KERNEL_SCATTER,
 } tg_kernel_kind;
 
@@ -107,8 +109,9 @@ typedef struct tg_kernel {
   int nbatch, nm, nn; /* CONTRACT: nbatch + nm + nn == nout */
   int64_t shape[TG_MAX_DIMS];
   bool reduced_first; /* REDUCE, ROWS, SCAN: the views over all dims have the reduced dims in front of the out dims */
-  tg_op reduce;       /* TG_OP_REDUCE_SUM or _MAX */
-  tg_dtype reduced;   /* computed dtype of the accumulator; CONTRACT: F32 or F64 */
+  tg_op reduce;       /* TG_OP_REDUCE_SUM, _MAX or _PROD */
+  tg_dtype reduced;   /* computed dtype of the accumulator; CONTRACT: F32 or F64; SORT: of the body */
+  bool descending;    /* SORT */
   tg_program body;    /* unused by CONTRACT and ROWS */
   tg_phase *phases;   /* ROWS only, as is: */
   tg_local *locals;
@@ -119,7 +122,7 @@ typedef struct tg_kernel {
   tg_program epilogue;     /* REDUCE and CONTRACT; at least TG_I_ACC */
   tg_program target;       /* SCATTER: int64, added to the position of out's view */
   int64_t scattered;       /* SCATTER: elements of the output */
-  tg_access out;           /* view over the out dims (SCAN: all dims); no bounds, a bijection onto the buffer's
+  tg_access out;           /* view over the out dims (SCAN, SORT: all dims); no bounds, a bijection onto the buffer's
                           elements; SCATTER: over the domain; unused by MAP and ROWS but for slot and dtype */
 } tg_kernel;
 

@@ -158,7 +158,7 @@ static tg_status lower_operand(lowering *l, int64_t i, int j, tg_view *view, tg_
  * they are, for float64 can't hold them all. */
 static tg_dtype working_dtype(const tg_node *n, tg_dtype common) {
   bool exact = n->op == TG_OP_DIV && tg_dtypes[common].itemsize == 8;
-  return tg_dtypes[common].is_float || tg_ops[n->op].domain == TG_DOMAIN_ANY || exact ? common : TG_F64;
+  return tg_dtypes[common].is_float || tg_ops[n->op].domain != TG_DOMAIN_FLOAT || exact ? common : TG_F64;
 }
 
 static tg_status lower_elementwise(lowering *l, int64_t i, tg_view *view, int32_t *out) {
@@ -216,10 +216,17 @@ static tg_status lower_gather(lowering *l, int64_t i, tg_view *view, int32_t *ou
   return status;
 }
 
-/* What an edge of a kernel's own shape sees, zero where its view masks. */
-static tg_status lower_edge(lowering *l, const item_edge *e, int32_t *out) {
+/* What an edge of a kernel's own shape sees, zero where its view masks. A product of 16-bit floats that is `summed` is
+ * not rounded before, as it isn't in a contraction. */
+static tg_status lower_edge(lowering *l, const item_edge *e, bool summed, int32_t *out) {
   tg_status status = lower_value(l, e->src, e->view, out);
-  if (status || !masked(e->view) || keeps_zero(l, *out, ZERO_DEPTH)) return status;
+  if (status) return status;
+  const tg_node *n = l->b->items[e->src].node;
+  const tg_instr *in = &l->program.instr[*out];
+  bool product = n->kind == TG_NODE_ELEMENTWISE && n->op == TG_OP_MUL &&
+                 tg_computed((tg_dtype)n->dtype) != (tg_dtype)n->dtype;
+  if (summed && product && in->code == TG_I_CAST && type_of(l, in->src[0]) == in->dtype) *out = in->src[0];
+  if (!masked(e->view) || keeps_zero(l, *out, ZERO_DEPTH)) return TG_OK;
   return emit_gate(l, e->view, *out, out);
 }
 
@@ -230,7 +237,7 @@ static tg_status lower_fold(lowering *l, int64_t i, const tg_view *view, int32_t
   int32_t value;
   if (!tg_view_equal(view, l->b->items[i].view))
     return tg_fail(TG_ERR_INTERNAL, "a reduction is seen in two ways by one kernel");
-  tg_status status = lower_edge(l, &l->b->edges[l->b->items[i].first_edge], &value);
+  tg_status status = lower_edge(l, &l->b->edges[l->b->items[i].first_edge], n->op == TG_OP_REDUCE_SUM, &value);
   tg_instr in = {.code = TG_I_FOLD, .op = n->op, .dtype = (uint8_t)dtype, .src = {value}};
   if (!status) status = emit(l, in, &value);
   return status ? status : emit_cast(l, value, dtype, (tg_dtype)n->dtype, out);
@@ -438,11 +445,11 @@ static tg_access factor(const tg_builder *b, const item_edge *e) {
                      .view = e->view};
 }
 
-/* What a reduce, scan or scatter reads through an edge, as a program over its domain. */
-static tg_status lower_body(tg_builder *b, int64_t within, const item_edge *e, tg_program *out) {
+/* What a reduce, scan, sort or scatter reads through an edge, as a program over its domain. `summed`: as lower_edge. */
+static tg_status lower_body(tg_builder *b, int64_t within, const item_edge *e, bool summed, tg_program *out) {
   lowering l = {.b = b, .group = within, .reduce = -1};
   int32_t value;
-  tg_status status = lower_edge(&l, e, &value);
+  tg_status status = lower_edge(&l, e, summed, &value);
   if (!status) status = finish(&l, value, out);
   lowering_clear(&l);
   return status;
@@ -520,7 +527,8 @@ static tg_status lower_reduce(tg_builder *b, const group *g, const item *reduce,
     status = lower_exact(b, g, reduce, k);
     if (!status) status = orient_contraction(k);
   } else {
-    status = exact ? lower_product(b, reduce, &k->body) : lower_body(b, it->group, e, &k->body);
+    status = exact ? lower_product(b, reduce, &k->body)
+                   : lower_body(b, it->group, e, k->reduce == TG_OP_REDUCE_SUM, &k->body);
     if (!status) status = orient_reduce(k);
   }
 done:
@@ -566,12 +574,26 @@ static tg_status lower_scan(tg_builder *b, const item *it, tg_kernel *k) {
   memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)ndim);
   tg_domain_order(it->node, order);
   tg_status status = tg_view_permute(it->node->shape, ndim, order, &k->out.view);
-  if (!status) status = lower_body(b, it->group, e, &k->body);
+  if (!status) status = lower_body(b, it->group, e, false, &k->body);
   if (!status) status = orient_reduce(k);
   if (status || !k->reduced_first) return status;
   order[0] = ndim - 1;
   for (int i = 1; i < ndim; i++) order[i] = i - 1;
   return tg_permute_accesses(&k->out, 1, ndim, order);
+}
+
+static tg_status lower_sort(tg_builder *b, const item *it, tg_kernel *k) {
+  const item_edge *e = &b->edges[it->first_edge];
+  int64_t order[TG_MAX_DIMS];
+  k->kind = TG_KERNEL_SORT;
+  k->nout = e->view->ndim - 1;
+  k->nred = 1;
+  k->reduced = tg_computed((tg_dtype)b->items[e->src].node->dtype);
+  k->descending = it->node->value.u != 0;
+  memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)e->view->ndim);
+  tg_domain_order(it->node, order);
+  tg_status status = tg_view_permute(it->node->shape, e->view->ndim, order, &k->out.view);
+  return status ? status : lower_body(b, it->group, e, false, &k->body);
 }
 
 static tg_status lower_scatter(tg_builder *b, const item *it, tg_kernel *k) {
@@ -584,7 +606,7 @@ static tg_status lower_scatter(tg_builder *b, const item *it, tg_kernel *k) {
   k->scattered = it->node->shape->size;
   k->reduced = tg_computed((tg_dtype)it->node->dtype);
   memcpy(k->shape, e->view->shape, sizeof(int64_t) * (size_t)k->nout);
-  tg_status status = lower_body(b, it->group, &e[0], &k->body);
+  tg_status status = lower_body(b, it->group, &e[0], false, &k->body);
   if (status || (status = tg_node_positions(it->node, &k->out.view, &step))) return status;
   tg_view *plain = NULL;
   if ((status = tg_view_contiguous(k->nout, k->shape, &plain)) ||
@@ -612,6 +634,7 @@ tg_status tg_lower(tg_builder *b, const group *g, tg_kernel *k) {
   memset(k, 0, sizeof *k);
   k->out = (tg_access){.slot = (int)it->slot, .dtype = (tg_dtype)it->node->dtype};
   if (it->node->kind == TG_NODE_SCAN) status = lower_scan(b, it, k);
+  else if (it->node->kind == TG_NODE_SORT) status = lower_sort(b, it, k);
   else if (it->node->kind == TG_NODE_SCATTER) status = lower_scatter(b, it, k);
   else if (g->contraction || (g->nfold == 1 && g->noutput == 1 && by_row))
     status = lower_reduce(b, g, reduce_of(b, g), false, k);

@@ -102,8 +102,40 @@ static void find_kept(tg_builder *b, tg_schedule *s) {
   for (int i = 0; i < s->nalias; i++) s->slots[s->aliases[i].slot].keep = true;
 }
 
-tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **out) {
-  tg_builder b = {0};
+/* What effective edges pass by, such as the product of a contraction, belongs to the kernel of its readers. */
+static tg_status note_members(const tg_builder *b, tg_schedule *s) {
+  int *place = tg_malloc((size_t)b->ngroup * sizeof *place); /* of a group among the kernels */
+  s->members = tg_calloc((size_t)b->nitem, sizeof *s->members);
+  if (!place || !s->members) {
+    tg_free(place);
+    return tg_fail_memory((size_t)b->nitem * sizeof *s->members);
+  }
+  for (int64_t g = 0; g < b->ngroup; g++) place[b->order[g]] = (int)g;
+  for (int64_t i = b->nitem - 1; i >= 0; i--) {
+    const item *it = &b->items[i];
+    tg_member *m = &s->members[i];
+    bool passed = !it->live && m->node; /* a reader has been here */
+    *m = (tg_member){.node = it->node,
+                     .slot = (int)it->slot,
+                     .kernel = passed           ? m->kernel
+                               : it->group >= 0 ? place[it->group]
+                                                : -1,
+                     .stored = it->output,
+                     .target = it->target,
+                     .required = it->must_store};
+    tg_node_ref(it->node);
+    for (int j = 0; j < it->node->nsrc; j++) {
+      tg_member *src = &s->members[m->src[j] = it->node->src[j].node->mark];
+      if (!src->node) *src = (tg_member){.node = it->node->src[j].node, .kernel = m->kernel};
+    }
+  }
+  s->nmember = b->nitem;
+  tg_free(place);
+  return TG_OK;
+}
+
+tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bool members, tg_schedule **out) {
+  tg_builder b = {.fused = fused};
   tg_status status;
   tg_schedule *s = tg_calloc(1, sizeof *s);
   if (!s) return tg_fail_memory(sizeof *s);
@@ -111,7 +143,8 @@ tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **
       (status = lower_all(&b, s)))
     goto done;
   find_kept(&b, s);
-  status = tg_find_chains(s);
+  if (fused) status = tg_find_chains(s);
+  if (!status && members) status = note_members(&b, s);
 done:
   tg_builder_clear(&b);
   if (status) tg_schedule_free(s);
@@ -140,6 +173,8 @@ void tg_schedule_free(tg_schedule *s) {
     tg_node_unref(s->slots[i].node);
   }
   for (int i = 0; i < s->nalias; i++) tg_node_unref(s->aliases[i].node);
+  for (int64_t i = 0; i < s->nmember; i++) tg_node_unref(s->members[i].node);
+  tg_free(s->members);
   tg_free(s->chains);
   tg_free(s->aliases);
   tg_free(s->kernels);

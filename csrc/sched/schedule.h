@@ -34,6 +34,17 @@ typedef struct tg_chain {
   size_t bytes; /* of a slice's memory */
 } tg_chain;
 
+/* A node that the targets need, and the kernel that computes it. */
+typedef struct tg_member {
+  tg_node *node;
+  int64_t src[3]; /* its sources, among the members */
+  int slot;       /* of its value, or -1 */
+  int kernel;     /* -1: none or, unless it is an input or a constant, each that reads it */
+  bool stored;    /* by that kernel */
+  bool target;    /* of the schedule */
+  bool required;  /* by what can read it from memory only */
+} tg_member;
+
 typedef struct tg_schedule {
   tg_kernel *kernels;
   tg_slot *slots;
@@ -45,9 +56,14 @@ typedef struct tg_schedule {
     int slot;
   } *aliases;
   int nalias;
+  tg_member *members; /* sources first; NULL unless asked for */
+  int64_t nmember;
 } tg_schedule;
 
-tg_status tg_schedule_build(tg_node *const *targets, int ntarget, tg_schedule **out) TG_MUST_CHECK;
+/* Not fused, each operation is a kernel that stores its result: the same values but for the rounding of sums. members:
+ * whether they are asked for. */
+tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bool members,
+                            tg_schedule **out) TG_MUST_CHECK;
 void tg_schedule_commit(tg_schedule *s);
 void tg_schedule_free(tg_schedule *s); /* NULL-safe */
 

@@ -1,6 +1,7 @@
 """Optimisers. A step only describes the new values, as LazyBuffers; all of them are computed together at its end."""
 from typing import List, Optional
 import numpy as np
+from teenygrad.arguments import finite, number, operands
 from teenygrad.helpers import dedup, dtypes
 from teenygrad.lazy import LazyBuffer
 from teenygrad.ops import UnaryOps
@@ -8,15 +9,15 @@ from teenygrad.tensor import Tensor
 
 class Optimizer:
   """params: those whose requires_grad is True, which None becomes, without repeats. buffers: the others. lr: a Tensor of shape (1,), which may be
-  replaced by a number. AssertionError without params, TypeError for integers."""
+  replaced by a number. AssertionError without params, TypeError for integers and for what is no Tensor, ValueError for NaN and infinities."""
   def __init__(self, params: List[Tensor], lr: float):
-    for p in params:
+    for p in (params := operands(params, "the parameters")):
       if p.requires_grad is None: p.requires_grad = True
       if p.requires_grad and p.dtype.priority < 9: raise TypeError(f"a parameter must be of floats, not {p.dtype}")
     self.params: List[Tensor] = dedup(p for p in params if p.requires_grad)
     assert self.params, "an optimiser needs a parameter that requires a gradient"
     self.buffers: List[Tensor] = dedup(p for p in params if not p.requires_grad)
-    self.device, self.lr = self.params[0].device, Tensor([lr], requires_grad=False)
+    self.device, self.lr = self.params[0].device, Tensor([number(lr, "lr")], requires_grad=False)
 
   def zero_grad(self) -> None:
     """Forgets the parameters' gradients."""
@@ -45,6 +46,7 @@ class SGD(Optimizer):
   """Gradient descent with momentum, Nesterov's if nesterov, and weight decay added to the gradient."""
   def __init__(self, params: List[Tensor], lr=0.001, momentum=0.0, weight_decay=0.0, nesterov=False):
     super().__init__(params, lr)
+    finite(lr=lr, momentum=momentum, weight_decay=weight_decay)
     self.momentum, self.wd, self.nesterov = momentum, weight_decay, nesterov
     self.b = self._state() if momentum else []
 
@@ -64,6 +66,8 @@ class LAMB(Optimizer):
   with weight decay wd, AdamW (Loshchilov and Hutter, 2019)."""
   def __init__(self, params: List[Tensor], lr=0.001, b1=0.9, b2=0.999, eps=1e-6, wd=0.0, adam=False):
     super().__init__(params, lr)
+    finite(lr=lr, b1=b1, b2=b2, eps=eps, wd=wd)
+    if not (0 <= b1 < 1 and 0 <= b2 < 1): raise ValueError(f"b1 = {b1} and b2 = {b2} must be at least 0 and below 1")
     self.b1, self.b2, self.eps, self.wd, self.adam = b1, b2, eps, wd, adam
     self.t, self.m, self.v = Tensor([0], requires_grad=False), self._state(), self._state()
 

@@ -1,6 +1,6 @@
 """Random calls of everything public, with arguments from the table of hostile ones and results of earlier calls, for as long as it is told.
 
-python tests/stress/fuzz.py [CALLS [SEED]]   prints the last call's number and what went wrong; the exit status tells whether anything did."""
+python tests/stress/calls.py [CALLS [SEED]]   prints the last call's number and what went wrong; the exit status tells whether anything did."""
 # ruff: noqa: E501  (tables)
 import collections, gc, os, random, resource, signal, sys, time, warnings
 

@@ -1,0 +1,234 @@
+"""What docs/accuracy.md states: how close functions, sums and products are to the exact value, their special values, and that bits do not depend on
+the number of threads or the run. References are float64."""
+import itertools, os, sys
+
+import numpy as np
+import pytest
+import torch
+from teenygrad import Tensor, _engine
+from teenygrad.helpers import dtypes
+
+from switches import ISAS, switches  # noqa: F401
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "stress"))
+import ulp
+
+EPS = 2.0**-24  # half the distance of 1 to the next float32
+
+# ---- functions ----
+
+# Where tests/stress/ulp.py has found the largest errors over all float32.
+HARD = {}
+
+def checked(name, dtype, x):
+  """Every result is within the limit, with the sign and the NaNs of the reference. Returns the largest error."""
+  ours, reference, _, limits = ulp.FUNCTIONS[name]
+  got, want = ulp.computed(ours, x, dtype), reference(x.astype(np.float64))
+  np.testing.assert_array_equal(np.isnan(got), np.isnan(want), err_msg=name)
+  number = ~np.isnan(want)
+  np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(want[number]), err_msg=name)
+  error = ulp.errors(got[number], want[number], dtype)
+  worst = int(error.argmax())
+  assert error[worst] <= limits[dtype != "float32"], (name, dtype, _engine.info(), float(x[number][worst]).hex(), error[worst])
+  return error[worst]
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ulp.FUNCTIONS)
+def test_all_numbers_of_16_bits(name, dtype):
+  x = ulp.inputs(dtype, 0)
+  for isa in ISAS:
+    _engine.set_isa(isa)
+    checked(name, dtype, x)
+
+@pytest.mark.parametrize("name", ulp.FUNCTIONS)
+def test_functions_of_float32(name):
+  """Numbers from everywhere, and the hardest ones. For those the limit must be near, or it would show nothing."""
+  for isa, block in itertools.product(ISAS, range(4)):
+    _engine.set_isa(isa)
+    checked(name, "float32", ulp.inputs("float32", block * 1000, scattered=True))
+  if name in HARD:
+    limit, worst = ulp.FUNCTIONS[name][3][0], 0.0
+    for isa in ISAS:
+      _engine.set_isa(isa)
+      worst = max(worst, checked(name, "float32", np.array([float.fromhex(h) for h in HARD[name]], np.float32)))
+    if len(ISAS) == 3: assert worst > 0.9 * limit, (name, worst)
+
+SIZES = [0, 2.0**-149, 2.0**-126 - 2.0**-149, 2.0**-126, 1e-20, 0.5, 1, 1.5, 2, 1e20, (2 - 2.0**-23) * 2.0**127, np.inf, np.nan]
+EDGES = np.array([s * v for v in SIZES for s in (1, -1)], np.float32)
+def torchs(name):
+  if name == "gelu": return lambda x: torch.nn.functional.gelu(x, approximate="tanh")
+  return getattr(torch, name, None) or getattr(torch.nn.functional, name)
+
+@pytest.mark.parametrize("name", ulp.FUNCTIONS)
+def test_special_values(name):
+  """Zeros with their signs, infinities and NaN as PyTorch's, which computes in float64: then what it returns for a float32 is no rounding error."""
+  want = torchs(name)(torch.from_numpy(EDGES.astype(np.float64))).numpy().astype(np.float32)
+  special = ~np.isfinite(want) | (want == 0)
+  for isa in ISAS:
+    _engine.set_isa(isa)
+    got = ulp.computed(ulp.FUNCTIONS[name][0], EDGES, "float32")
+    np.testing.assert_array_equal(got[special], want[special], err_msg=f"{name} {EDGES[special]}")
+    zeros = want == 0
+    np.testing.assert_array_equal(np.signbit(got[zeros]), np.signbit(want[zeros]), err_msg=f"{name} {EDGES[zeros]}")
+
+def test_pow_is_rounded_once():
+  """Bases of all sizes and signs, exponents that lead to all results and whole ones."""
+  rng = np.random.default_rng(1)
+  x = rng.integers(0, 2**32, 1 << 17, dtype=np.uint64).astype(np.uint32).view(np.float32)
+  x[::4] = (1 + rng.standard_normal(x[::4].size) * 10.0**rng.integers(-7, 0, x[::4].size)).astype(np.float32)
+  y = (rng.uniform(-155, 155, x.size) / np.log2(np.abs(x.astype(np.float64)))).astype(np.float32)
+  y[1::3] = rng.integers(-9, 10, y[1::3].size)
+  want = np.power(x.astype(np.float64), y.astype(np.float64))
+  for isa in ISAS:
+    _engine.set_isa(isa)
+    got = (Tensor(x) ** Tensor(y)).numpy()
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    number = ~np.isnan(want)
+    assert ulp.errors(got[number], want[number], "float32").max() < 0.502
+    np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(want[number]))
+
+def test_special_values_of_pow():
+  x, y = np.meshgrid(np.append(EDGES, [3, -3, 2.0**24 - 1, 2.0**25]), np.append(EDGES, [3, -3, 2.0**24 - 1, 1 - 2.0**24, 2.0**25]))
+  x, y = x.astype(np.float32), y.astype(np.float32)
+  want = torch.pow(torch.from_numpy(x).double(), torch.from_numpy(y).double()).numpy().astype(np.float32)
+  for isa in ISAS:
+    _engine.set_isa(isa)
+    got = (Tensor(x) ** Tensor(y)).numpy()
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(np.signbit(got[want == want]), np.signbit(want[want == want]))
+
+# ---- sums ----
+
+def numbers(kind, shape):
+  rng = np.random.default_rng(np.prod(shape))
+  x = rng.standard_normal(shape)
+  if kind == "equal": x = np.full(shape, 0.1)
+  if kind == "positive": x = rng.uniform(0, 1, shape)
+  if kind == "alternating": x = np.where(np.indices(shape).sum(0) % 2, -1, 1) * (1 + x / 1e4)
+  if kind == "huge": x = x * 1e30
+  if kind == "of all sizes": x = x * 10.0**rng.integers(-20, 20, shape)
+  return x.astype(np.float32)
+
+KINDS = ["normal", "equal", "positive", "alternating", "huge", "of all sizes"]
+
+def units(got, want, size):
+  """The largest error in units of EPS times `size`, the sum of the magnitudes."""
+  size = np.asarray(size, np.float64)
+  return float(np.max(np.abs(got.astype(np.float64) - want) / np.where(size == 0, 1, size), initial=0) / EPS)
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(7,), (1000,), (3_000_000,), (1000, 1000), (5, 300_000), (300_000, 5), (30, 40, 50, 20)])
+def test_sums(kind, shape):
+  x, y = numbers(kind, shape), numbers("normal", shape)[::-1].copy()
+  wide, products = x.astype(np.float64), x.astype(np.float64) * y
+  for axis in (None, *range(len(shape)), tuple(range(1, len(shape)))):
+    want, size = wide.sum(axis), np.abs(wide).sum(axis)
+    n = x.size / np.size(want)
+    assert units(Tensor(x).sum(axis).numpy(), want, size) <= 6, axis
+    assert units(Tensor(x).mean(axis).numpy(), want / n, size / n) <= 7, axis
+    assert units((Tensor(x) * Tensor(y)).sum(axis).numpy(), products.sum(axis), np.abs(products).sum(axis)) <= 6, axis
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape, axis", [((1_000_000,), 0), ((100_000, 7), 0), ((7, 100_000), 1), ((50, 2000, 3), 1)])
+def test_cumsums_are_rounded_once(kind, shape, axis):
+  x = numbers(kind, shape)
+  want = np.cumsum(x.astype(np.longdouble), axis)
+  got = Tensor(x).cumsum(axis).numpy()
+  error = np.abs(got - want) - EPS * np.abs(want)  # half a unit in the last place at most
+  assert np.max(error / np.cumsum(np.abs(x.astype(np.float64)), axis)) <= 1e-9
+
+@pytest.mark.parametrize("n", [2, 10, 257, 3000, 100_000])
+def test_deviations_of_equal_numbers_are_zero(n):
+  x = Tensor(np.repeat(np.random.default_rng(1).uniform(-900, 900, (50, 1)), n, 1).astype(np.float32))
+  assert not x.layernorm().numpy().any() and not x.std(1).numpy().any()
+
+@pytest.mark.parametrize("offset", [0, 100, 1e4])
+def test_deviations(offset):
+  """The mean's error, of the size of `offset`, is made up for."""
+  x = (np.random.default_rng(2).standard_normal((200, 3000)) + offset).astype(np.float32)
+  wide = x.astype(np.float64)
+  want = (wide - wide.mean(1, keepdims=True)) / np.sqrt(wide.var(1, keepdims=True) + 1e-5)
+  assert np.abs(Tensor(x).layernorm().numpy() - want).max() <= 2e-6
+  assert np.abs(Tensor(x).std(1).numpy() / wide.std(1, ddof=1) - 1).max() <= 3e-7
+
+# ---- products ----
+
+@pytest.mark.parametrize("kind", KINDS[:4])
+@pytest.mark.parametrize("m, k, n", [(1, 100_000, 1), (3, 70_000, 5), (100, 100, 100), (64, 4096, 48), (300, 1000, 1), (1, 5000, 257)])
+def test_matrix_products(kind, m, k, n):
+  a, b = numbers(kind, (m, k)), numbers(kind, (k, n))
+  want, size = a.astype(np.float64) @ b.astype(np.float64), np.abs(a).astype(np.float64) @ np.abs(b).astype(np.float64)
+  for isa in ISAS:
+    _engine.set_isa(isa)
+    assert units((Tensor(a) @ Tensor(b)).numpy(), want, size) <= 16
+
+@pytest.mark.parametrize("kind", KINDS[:4])
+def test_convolutions(kind):
+  x, w = numbers(kind, (3, 16, 20, 20)), numbers(kind, (8, 16, 3, 3))
+  a, b = (torch.from_numpy(v).double() for v in (x, w))
+  want, size = torch.conv2d(a, b, padding=1).numpy(), torch.conv2d(a.abs(), b.abs(), padding=1).numpy()
+  for isa in ISAS:
+    _engine.set_isa(isa)
+    assert units(Tensor(x).conv2d(Tensor(w), padding=1).numpy(), want, size) <= 13
+
+@pytest.mark.parametrize("dtype, bits", [("float16", 11), ("bfloat16", 8)])
+def test_products_of_halves_are_not_rounded_before_their_sum(dtype, bits):
+  """In every form of the graph: the sum is then the exact one, rounded once. Products of tiny bfloat16 are no float16, but still numbers."""
+  rng = np.random.default_rng(3)
+  for scale in (1, 2.0**-6 if dtype == "float16" else 2.0**-60):
+    v, w = ((Tensor((rng.standard_normal(500) * scale).astype(np.float32)).cast(getattr(dtypes, dtype))).realize() for _ in range(2))
+    x, y = (t.float().numpy().astype(np.float64) for t in (v, w))
+    forms = [v.dot(w), (v * w).sum(), (v.reshape(1, -1) @ w.reshape(-1, 1)).reshape(()), (v.expand(4, 500) @ w.reshape(-1, 1).expand(500, 4))[0, 0]]
+    for form in forms:
+      assert abs(form.float().numpy() - x @ y) <= 2.0**-bits * abs(x @ y) + 100 * EPS * (np.abs(x) @ np.abs(y))
+    columns = (v.reshape(50, 10) * w.reshape(50, 10)).sum(0).float().numpy()
+    want = (x * y).reshape(50, 10)
+    assert np.all(np.abs(columns - want.sum(0)) <= 2.0**-bits * np.abs(want.sum(0)) + 100 * EPS * np.abs(want).sum(0))
+
+# ---- the same bits ----
+
+def program():
+  """Functions, sums, products, convolutions and gradients, whose parts run on several threads."""
+  rng = np.random.default_rng(4)
+  a, b = (Tensor(rng.standard_normal(s).astype(np.float32), requires_grad=True) for s in ((300, 700), (700, 260)))
+  x, w = (Tensor(rng.standard_normal(s).astype(np.float32), requires_grad=True) for s in ((4, 8, 32, 32), (8, 8, 3, 3)))
+  h = (a @ b).gelu()
+  p, q, c = h.softmax(), h.layernorm(), x.conv2d(w, padding=1).max_pool2d()
+  outs = {"h": h, "p": p, "q": q, "c": c, "columns": h.sum(0), "rows": q.mean(1), "std": h.std(0), "sums": a.cumsum(1), "all": a.sum(),
+          "powers": (p ** q.abs()).sum(), "half": a.half() @ b.half(), "dot": a.flatten().dot(a.flatten()),
+          "brain": (a.cast(dtypes.bfloat16) @ b.cast(dtypes.bfloat16)).float()}
+  loss = p.log().mean() + (q * q).mean() + c.sigmoid().sum()
+  loss.backward()
+  return {**outs, "loss": loss, "ga": a.grad, "gb": b.grad, "gx": x.grad, "gw": w.grad}
+
+def bits(outs, names): return {name: outs[name].numpy().tobytes() for name in names}
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_bits_do_not_depend_on_threads_or_the_run(isa):
+  _engine.set_isa(isa)
+  names = list(program())
+  want = bits(program(), names)
+  for threads in (1, 2, 3, 4, 4):
+    _engine.set_threads(threads)
+    assert bits(program(), names) == want, threads
+
+def test_order_of_reading():
+  """What is read first is computed first, and may be stored for the rest or not. The same order gives the same bits; another one may add a sum up
+  in another order."""
+  rng, names = np.random.default_rng(5), list(program())
+  want = {name: out.numpy() for name, out in program().items()}
+  for _ in range(8):
+    order = rng.permutation(names).tolist()
+    got = bits(program(), order)
+    assert bits(program(), order) == got, order
+    for name in names:
+      value = np.frombuffer(got[name], want[name].dtype).reshape(want[name].shape)
+      np.testing.assert_allclose(value, want[name], rtol=0, atol=1e-6 * np.abs(want[name]).max(), err_msg=f"{name} in {order}")
+
+def test_bits_of_functions_do_not_depend_on_the_place():
+  """In a vector or in what is left over after the last."""
+  x = ulp.inputs("float32", 7, scattered=True)[:4099]
+  for name, (ours, _, _, _) in ulp.FUNCTIONS.items():
+    want = ulp.computed(ours, x, "float32")
+    for start, stop in ((1, 4099), (17, 30), (4098, 4099)):
+      np.testing.assert_array_equal(ulp.computed(ours, x[start:stop].copy(), "float32"), want[start:stop], err_msg=name)
