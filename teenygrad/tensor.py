@@ -599,7 +599,7 @@ class Tensor(Interop, Composed):
   def exp(self) -> Tensor: "e ** self."; return mlops.Exp.apply(self._float())
   def exp2(self) -> Tensor: "2 ** self."; return mlops.Exp2.apply(self._float())
   def relu(self) -> Tensor: "max(self, 0); the gradient at 0 is 0."; return mlops.Relu.apply(self)
-  def sigmoid(self) -> Tensor: "1 / (1 + exp(-self))."; return mlops.Sigmoid.apply(self._float())
+  def sigmoid(self) -> Tensor: "1 / (1 + exp(-self))."; return mlops.Sigmoid.apply(self._wide()).cast(self._float().dtype)
   def sin(self) -> Tensor: "The sine."; return mlops.Sin.apply(self._float())
   def cos(self) -> Tensor: "The cosine."; return mlops.Cos.apply(self._float())
   def tan(self) -> Tensor: "sin / cos."; return self.sin() / self.cos()

@@ -285,6 +285,16 @@ def test_sums(dtype):
     np.testing.assert_allclose(got.numpy().astype(kind), expected, rtol=0 if dtype.priority < 9 else {2: 1e-2}.get(dtype.itemsize, 1e-6), atol=0)
   np.testing.assert_allclose(t.mean().numpy().astype(np.float64), np.tile(x, 3).mean(dtype=np.float64), rtol=1e-2 if dtype.itemsize == 2 else 2e-6)
 
+def test_half_sigmoid_is_not_lost_where_exp_is_infinite():
+  x = np.linspace(-16, 16, 1001).astype(np.float16)
+  exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+  np.testing.assert_allclose(Tensor(x).sigmoid().numpy(), exact, rtol=2**-11, atol=2**-25)
+  np.testing.assert_allclose(Tensor(x).silu().numpy(), x * exact, rtol=2**-10, atol=2**-20)
+  t = Tensor(x, requires_grad=True)
+  t.sigmoid().sum().backward()
+  assert t.grad.dtype == dtypes.half
+  np.testing.assert_allclose(t.grad.numpy(), exact * (1 - exact), rtol=2**-10, atol=2**-24)
+
 def test_half_sums_in_single():
   x = np.random.default_rng(0).uniform(0, 1, 50000).astype(np.float16)
   exact = x.astype(np.float64).sum()

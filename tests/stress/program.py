@@ -25,7 +25,8 @@ __all__ = ["F", "Setting", "Tensor", "assigned", "basic", "batchnorm", "binary_c
            "position", "prepare", "reference", "sliced", "std", "torch", "windows"]
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-LEAST = {"float16": 2.0**-24, "float32": 2.0**-126, "bfloat16": 2.0**-126, "float64": 0.0}  # the smallest numbers, or their spacing
+# The spacing of the smallest numbers; or the largest value times a factor that may be 0, being smaller than any normal number.
+LEAST = {"float16": 2.0**-24, "float32": 2.0**-114, "bfloat16": 2.0**-114, "float64": 0.0}
 NAMES = {getattr(dtypes, name): name for name in (*EPS, "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")}
 LARGEST = 2.0**12         # of values: sums of exact ones stay exact
 UNITS, FACTOR = 4, 16     # errors over the unit in the last place of the result; over the largest disturbance
