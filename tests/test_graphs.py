@@ -30,7 +30,6 @@ def test_graphs_compute_what_pytorch_does(first):
   for seed in range(first, first + 50):
     text = graphs.run(seed, ISAS, figures=figures)
     assert text is None, text
-  assert sum(figures[isa] for isa in ISAS) == 50
   assert figures["sums", True] > 0 and figures["others", True] > 20 and figures["others", False] == 0
 
 def test_a_graph_depends_on_its_seed():
@@ -39,9 +38,8 @@ def test_a_graph_depends_on_its_seed():
 
 def test_every_method_is_in_some_graph():
   """Each that computes something: a new one is to be added to the tables."""
-  left_out = set("""assign backward bitcast corealize cpu deepwalk detach device dropout dtype element_size empty full_like is_floating_point item nbytes ndim
-    numel numpy realize requires_grad shape to to_ train uniform normal rand randn randint scaled_uniform glorot_uniform kaiming_uniform kaiming_normal
-    manual_seed multinomial lazydata grad""".split())
+  left_out = set("""deepwalk dropout element_size empty glorot_uniform is_floating_point item kaiming_normal kaiming_uniform manual_seed multinomial
+    nbytes normal numel rand randint randn realize scaled_uniform to_ train uniform""".split())
   text = open(os.path.join(STRESS, "graphs.py")).read() + open(os.path.join(STRESS, "program.py")).read()
   named = set(re.findall(r"[\w)]\.(\w+)", text)) | set(re.findall(r'"(\w+)"', text))
   public = {name for name in dir(Tensor) if name[0] != "_" and callable(getattr(Tensor, name))}

@@ -16,6 +16,8 @@
  *
  *     over:   root[i] = f(sum_r x[i, r])             along:  root[i, r] = f(x[i, r], sum_r x[i, r])
  *
+ * Without fusion each item is the root of a group of its own.
+ *
  * Owns: nothing. Caller: schedule.c. */
 #include <string.h>
 
@@ -167,8 +169,8 @@ static tg_status change_domain(tg_builder *b, group *g, tg_view *domain, int nou
   return TG_OK;
 }
 
-/* Does the group store its root cropped? What is seen from there has the crop's bounds, which reductions know nothing
- * of. */
+/* Does the group store its root cropped? What is seen from there has the crop's bounds, of which reductions know
+ * nothing. */
 static bool is_cropped(const tg_builder *b, const group *g) {
   const tg_view *root = b->items[g->root].view; /* NULL if it is a reduce that is being placed */
   return root && root->nbound;

@@ -60,9 +60,8 @@ typedef struct tg_schedule {
   int64_t nmember;
 } tg_schedule;
 
-/* fused: as architecture.md tells. Else each operation is a kernel that stores its result, products of a contraction
- * included; what is the same in both are the values, but for the rounding of sums of products. members: whether they
- * are asked for. */
+/* Not fused, each operation is a kernel that stores its result: the same values but for the rounding of sums. members:
+ * whether they are asked for. */
 tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bool members,
                             tg_schedule **out) TG_MUST_CHECK;
 void tg_schedule_commit(tg_schedule *s);
