@@ -11,7 +11,7 @@ SOURCES := $(shell find csrc -name '*.[ch]' -o -name '*.inc' -o -name '*.def') s
 # For targets that run elsewhere than here.
 RUN = $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 
-.PHONY: build debug test test-isa test-aarch64 test-memory fuzz stress asan ubsan tsan bench lint tidy types dist docs size clean
+.PHONY: build debug test test-isa test-aarch64 test-memory test-references fuzz stress asan ubsan tsan bench lint tidy types dist docs size clean
 
 build: build/release.stamp
 
@@ -40,10 +40,23 @@ test-aarch64:
 fuzz: build
 	PYTHONPATH=. $(PYTHON) tests/stress/graphs.py $(FUZZ)
 
-# Every test that allocates once more, with one allocation failing, or all from there on: FAILURES times each.
+# Every test that allocates again with one allocation failing, or all from there on: FAILURES times each, or with
+# FAILURES=all at every place of those that need no more than SECONDS for it. Then Python's own allocations.
 FAILURES ?= 20
+SECONDS ?= 10
 test-memory: build
-	PYTHONPATH=tests/stress FAILURES=$(FAILURES) $(PYTHON) -m pytest -q -p failing -m "not slow" $(PYTEST)
+	PYTHONPATH=tests/stress FAILURES=$(FAILURES) SECONDS=$(SECONDS) $(PYTHON) -m pytest -q -p failing -m "not slow" $(PYTEST)
+	PYTHONPATH=.:tests/stress $(PYTHON) tests/stress/nomemory.py
+
+# Every test REPEATS times, or for SECONDS, on a debug Python: nothing may be left. The programs first, errors among them.
+# DEBUG_PYTHON needs what the extra `testing` installs; any other Python will do, but checks less.
+DEBUG_PYTHON ?= .venv-debug/bin/python
+DEBUG_VENV := $(if $(filter .venv-debug/%,$(DEBUG_PYTHON)),.venv-debug/ready.stamp)
+REPEATS ?= 1000
+test-references: | $(DEBUG_VENV)
+	$(DEBUG_PYTHON) setup.py -q build_ext --inplace
+	set -e; for tests in tests/stress/programs.py tests; do PYTHONPATH=.:tests/stress REPEATS=$(REPEATS) SECONDS=$(SECONDS) \
+	  $(DEBUG_PYTHON) -W ignore -m pytest -q -p references -m "not slow" $(PYTEST) $$tests; done
 
 # What docs/reliability.md promises, measured: minutes. CALLS and STEPS: how many.
 CALLS ?= 1000000
@@ -139,4 +152,10 @@ clean:
 .venv/ready.stamp: pyproject.toml
 	test -x .venv/bin/python || python3 -m venv .venv
 	.venv/bin/pip -q install 'setuptools>=77' 'numpy>=2.0' -e '.[mnist,testing,lint]'
+	touch $@
+
+# Debian: python3-dbg and python3-venv.
+.venv-debug/ready.stamp: pyproject.toml
+	test -x .venv-debug/bin/python || python3-dbg -m venv .venv-debug
+	.venv-debug/bin/pip -q install 'setuptools>=77' 'numpy>=2.0' pytest hypothesis torch==2.13.0 tqdm tabulate
 	touch $@

@@ -78,7 +78,8 @@ class TestKernelLines:
     (lambda x: (x * x).sum(1), "REDUCE", "(6,)", "over (8,)", "float32", "MUL | SUM"),
     (lambda x: x.max(0) + 1, "REDUCE", "(8,)", "over (6,)", "float32", "| MAX | ADD"),
     (lambda x: x.dot(x.T).relu(), "CONTRACT", "(6, 6)", "over (8,)", "float32", "MUL | SUM | MAX"),
-    (lambda x: x.cumsum(1), "SCAN", "(6,)", "along (8,)", "float32", "")])
+    (lambda x: x.cumsum(1), "SCAN", "(6,)", "along (8,)", "float32", ""),
+    (lambda x: x.exp().argsort(1), "SORT", "(6,)", "along (8,)", "int64", "EXP")])
   def test_what_is_fused(self, printed, make, kind, shape, over, dtype, ops):
     k = kernel(printed(2, make(tensor(6, 8))))
     assert (k["kind"], k["shape"], k["over"], k["dtype"], k["ops"]) == (kind, shape, over, dtype, ops)

@@ -11,7 +11,8 @@ from teenygrad import Tensor
 from teenygrad.helpers import dtypes
 from teenygrad.nn import optim
 
-WRITERS = {"assign", "_update", "__setitem__", *(f"__i{op}__" for op in ("add", "sub", "mul", "truediv", "pow", "matmul"))}
+WRITERS = {"assign", "_update", "__setitem__", *(f"__i{op}__" for op in ("add", "sub", "mul", "truediv", "pow", "matmul", "floordiv", "mod", "and", "or", "xor",
+                                                                           "lshift", "rshift"))}
 
 def attack(f, args, kwargs):
   """Whether the call succeeded; its result is computed."""

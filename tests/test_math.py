@@ -6,8 +6,9 @@ import torch
 from teenygrad.tensor import Tensor
 
 INF, NAN = float("inf"), float("nan")
-X = np.array([s * v for v in (0, 1e-45, 1e-40, 1e-30, 1e-8, 1e-6, 1e-3, 0.1, 0.34, 0.5, 0.99, 1, 1.0000001, 1.5, 3, 9, 20, 50, 88.5, 1e4, 1e6, 89, 89.41,
-                              1e10, 1e19, 1e30, 1.8e38, 3e38, INF, NAN) for s in (1, -1)], np.float32)
+SIZES = (0, 1e-45, 1e-40, 1e-30, 1e-8, 1e-6, 1e-3, 0.1, 0.34, 0.5, 0.99, 1, 1.0000001, 1.5, 3, 9, 20, 50, 88.5, 89, 89.41, 1e4, 1e6, 1e10,
+         1e19, 1e30, 1.8e38, 3e38, INF, NAN)
+X = np.array([s * v for v in SIZES for s in (1, -1)], np.float32)
 F = torch.nn.functional
 FUNCTIONS = {"softplus": F.softplus, "mish": F.mish, "elu": F.elu, "celu": F.celu, **{name: getattr(torch, name) for name in (
   "exp", "log", "exp2", "log2", "sin", "cos", "tanh", "sinh", "cosh", "asinh", "acosh", "atanh", "sigmoid", "sqrt", "rsqrt")}}
@@ -54,3 +55,5 @@ def test_gradients_at_extremes():
   np.testing.assert_array_equal(gradient("softplus", NAN, INF, -INF, 0), [NAN, 1, 0, 0.5])
   np.testing.assert_array_equal(gradient("atanh", 0, 1), [1, INF])
   np.testing.assert_array_equal(gradient("acosh", 1, INF), [INF, 0])
+  np.testing.assert_array_equal(gradient("gelu", 1e20, -1e20, 3e38, -3e38, 30, -30), [1, 0, 1, 0, 1, 0])
+  np.testing.assert_allclose(gradient("asinh", 1e20, -1e30), [1e-20, 1e-30], rtol=1e-6)

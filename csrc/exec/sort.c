@@ -1,11 +1,11 @@
 /* The order of rows: the indices of their elements, sorted by value (see sort.h).
  *
- * A value becomes a key, an unsigned number of the same order: the sign bit of integers is inverted, floats are
- * brought into the order of their bits (-0 as 0, every NaN as the largest), and all bits are inverted for a
- * descending order. Keys of up to 32 bits stand above their index in one number, so that equal values keep their
- * order by themselves; wider keys stand beside it. Short rows are sorted by merging, long ones digit by digit from
- * the lowest (a digit that all share is left out), both of which keep the order of equal keys. Where only the first
- * elements are asked for, the digits from the highest on tell first which can be among them.
+ * A value becomes a key, an unsigned number of the same order: the sign bit of integers is inverted, floats are brought
+ * into the order of their bits (-0 as 0, every NaN as the largest), and all bits are inverted for a descending order.
+ * Keys of up to 32 bits stand above their index in one number, so that equal values keep their order by themselves;
+ * wider keys stand beside it. Short rows are sorted by merging, long ones digit by digit from the lowest (a digit that
+ * all share is left out), both of which keep the order of equal keys. Where only the first elements are asked for, the
+ * digits from the highest on tell first which can be among them.
  *
  * Rows are split over threads, never cut; a long one looks for an interrupt between its passes and parts of them.
  * Owns: a worker's memory for two copies of a row. Caller: run.c. */
@@ -99,6 +99,18 @@ static void make_keys(tg_dtype dtype, const void *from, int64_t n, uint64_t *key
 #define LESS_NARROW(a, b) ((a) < (b))
 #define LESS_WIDE(a, b) ((a).key < (b).key)
 
+#define EXCHANGE(type, a, b)                                                                                           \
+  do {                                                                                                                 \
+    type *swap = a;                                                                                                    \
+    a = b;                                                                                                             \
+    b = swap;                                                                                                          \
+  } while (0)
+
+/* A loop that ends early if the computation is to stop: what comes after it must bear that. */
+#define IN_PARTS(i, n)                                                                                                 \
+  for (int64_t part = 0; part < (n) && !tg_interrupted(); part += PART)                                                \
+    for (int64_t i = part, stop = tg_min(part + PART, n); i < stop; i++)
+
 /* For items of one type:
  *   insert_    puts a few in order
  *   merge_     sorts n of them, with `other` for a second place; returns in which of the two they end, as radix_ does
@@ -129,16 +141,15 @@ static void make_keys(tg_dtype dtype, const void *from, int64_t n, uint64_t *key
         memcpy(to, a, (size_t)(a_end - a) * sizeof *to);                                                               \
         memcpy(to + (a_end - a), b, (size_t)(b_end - b) * sizeof *to);                                                 \
       }                                                                                                                \
-      type *swap = items;                                                                                              \
-      items = other;                                                                                                   \
-      other = swap;                                                                                                    \
+      EXCHANGE(type, items, other);                                                                                    \
     }                                                                                                                  \
     return items;                                                                                                      \
   }                                                                                                                    \
   static type *radix_##type(type *items, type *other, int64_t n) {                                                     \
     int64_t count[DIGITS][BUCKETS] = {{0}};                                                                            \
-    for (int64_t i = 0; i < n; i++)                                                                                    \
+    IN_PARTS(i, n) {                                                                                                   \
       for (int d = 0; d < DIGITS; d++) count[d][DIGIT_OF(KEY(items[i]), d)]++;                                         \
+    }                                                                                                                  \
     for (int d = 0; d < DIGITS && !tg_interrupted(); d++) {                                                            \
       int64_t *at = count[d], sum = 0;                                                                                 \
       if (at[DIGIT_OF(KEY(items[0]), d)] == n) continue;                                                               \
@@ -147,12 +158,8 @@ static void make_keys(tg_dtype dtype, const void *from, int64_t n, uint64_t *key
         at[i] = sum;                                                                                                   \
         sum += here;                                                                                                   \
       }                                                                                                                \
-      for (int64_t part = 0; part < n && !tg_interrupted(); part += PART)                                              \
-        for (int64_t i = part, stop = tg_min(part + PART, n); i < stop; i++)                                           \
-          other[at[DIGIT_OF(KEY(items[i]), d)]++] = items[i];                                                          \
-      type *swap = items;                                                                                              \
-      items = other;                                                                                                   \
-      other = swap;                                                                                                    \
+      IN_PARTS(i, n) other[at[DIGIT_OF(KEY(items[i]), d)]++] = items[i];                                               \
+      EXCHANGE(type, items, other);                                                                                    \
     }                                                                                                                  \
     return items;                                                                                                      \
   }                                                                                                                    \
@@ -161,14 +168,14 @@ static void make_keys(tg_dtype dtype, const void *from, int64_t n, uint64_t *key
     for (int d = DIGITS - 1; d >= 0 && n > kept + kept / 2 + RUN && !tg_interrupted(); d--) {                          \
       int64_t count[BUCKETS] = {0}, below = 0, left = 0;                                                               \
       unsigned digit = 0;                                                                                              \
-      for (int64_t i = 0; i < n; i++) {                                                                                \
+      IN_PARTS(i, n) {                                                                                                 \
         uint64_t high = KEY(items[i]) >> (DIGIT * d);                                                                  \
         count[high & (BUCKETS - 1)] += high >> DIGIT == prefix;                                                        \
         below += high >> DIGIT < prefix;                                                                               \
       }                                                                                                                \
-      while (below + count[digit] < kept) below += count[digit++];                                                     \
+      while (below + count[digit] < kept && digit < BUCKETS - 1) below += count[digit++];                              \
       prefix = prefix << DIGIT | digit;                                                                                \
-      for (int64_t i = 0; i < n; i++) {                                                                                \
+      IN_PARTS(i, n) {                                                                                                 \
         items[left] = items[i];                                                                                        \
         left += KEY(items[i]) >> (DIGIT * d) <= prefix;                                                                \
       }                                                                                                                \
@@ -237,8 +244,8 @@ tg_status tg_sort_run(const tg_kernel *k, void *const *slots) {
   if (!status) status = tg_pool_run(sort_task, &job, tasks);
   if (!status) status = tg_vm_status(job.body);
 done:
-  tg_workspace_free(&job.scratch);
-  tg_walk_clear(&job.out);
   tg_vm_free(job.body);
+  tg_walk_clear(&job.out);
+  tg_workspace_free(&job.scratch);
   return status;
 }

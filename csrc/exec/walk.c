@@ -202,9 +202,9 @@ static int64_t origin(const tg_walk *w, const int64_t *fixed, bool *valid) {
   int64_t position = w->view->offset;
   for (int i = 0; i < w->nfixed; i++) position += w->view->stride[i] * fixed[i];
   *valid = true;
-  for (const tg_walk_bound *b = w->bound + w->nvarying; b < w->bound + w->nbound; b++) {
-    int64_t value = bound_origin(w, b, fixed);
-    if (value < 0 || value >= b->size) *valid = false;
+  for (int k = w->nvarying; k < w->nbound; k++) {
+    int64_t value = bound_origin(w, &w->bound[k], fixed);
+    if (value < 0 || value >= w->bound[k].size) *valid = false;
   }
   return position;
 }

@@ -74,9 +74,9 @@ tg_status tg_node_const(tg_dtype dtype, tg_scalar value, tg_node **out) TG_MUST_
 tg_status tg_node_arange(tg_dtype dtype, int64_t n, tg_node **out) TG_MUST_CHECK;
 tg_status tg_node_random(tg_dtype dtype, int ndim, const int64_t *shape, uint64_t key, tg_node **out) TG_MUST_CHECK;
 
-/* op of kind UNARY, BINARY or TERNARY on tg_ops[op].arity edges of equal shape (VALUE otherwise). The dtype is the
- * promoted one; TYPE where the op has no meaning for it (NEG, SUB, MOD, FLOORDIV, SHL and SHR of bools, operations on
- * bits of floats), UNSUPPORTED for ops that are only named. */
+/* op of kind UNARY, BINARY or TERNARY on tg_ops[op].arity edges of equal shape (VALUE otherwise).
+ * The dtype is the promoted one; TYPE where the op has no meaning for it (NEG, SUB, MOD, FLOORDIV, SHL and SHR of
+ * bools, operations on bits of floats), UNSUPPORTED for ops that are only named. */
 tg_status tg_node_elementwise(tg_op op, const tg_edge *src, tg_node **out) TG_MUST_CHECK;
 /* The operand that an operation returns as it is, whatever its values: of x * 1, x / 1 and x - 0 (x + 0 changes -0). -1
  * if there is none. */

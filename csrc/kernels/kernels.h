@@ -81,12 +81,13 @@ typedef struct tgk_gemm {
 } tgk_gemm;
 
 typedef struct tgk_table {
-  /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype has no such
-   * operation: bool NEG, SUB, MOD, FLOORDIV, SHL, SHR, operations on bits of floats (and the scheduler computes
-   * integer EXP2, LOG2, SIN, SQRT, RECIP and MathOps in float64, and DIV but for 64 bits). EXP2 to SIN and MathOps as
-   * C99's functions, also of infinities, NaN and -0 (k_math.inc: how close). CMPLT writes uint8 0/1. Integers wrap;
-   * divided by 0 they give 0, as NumPy's; shifted by no number of bits that they have, they give 0, or -1 for
-   * negative ones to the right. MAX: NaN wins from either side. ADD and MAX of bool are or, MUL is and. */
+  /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype
+   * has no such operation: bool NEG, SUB, MOD, FLOORDIV, SHL, SHR, operations on bits of floats (and the scheduler
+   * computes integer EXP2, LOG2, SIN, SQRT, RECIP and MathOps on numbers in float64, and DIV but for 64 bits). EXP2 to
+   * SIN and MathOps as C99's functions, also of infinities, NaN and -0 (k_math.inc: how close).
+   * CMPLT writes uint8 0/1. Integers wrap; MOD and FLOORDIV by 0 give 0, as NumPy's; shifts by less than 0 or no less
+   * than the number of bits give 0, or -1 for negative ones to the right. MAX: NaN wins from either side. ADD and MAX
+   * of bool are or, MUL is and. */
   tgk_unary_fn unary[TG_OP_COUNT][TG_DTYPE_COUNT];
   tgk_binary_fn binary[TG_OP_COUNT][TG_DTYPE_COUNT];
   /* [element dtype]; cond is uint8 0/1. */

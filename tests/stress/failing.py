@@ -37,6 +37,7 @@ def fail(run, n, forever, what):
   """Whether the run ended with a MemoryError."""
   _engine.fail_at(n, forever)
   try: run()
+  except KeyboardInterrupt: raise
   except BaseException as e:
     _engine.fail_at(0)
     if not out_of_memory(e): raise AssertionError(f"with {what}") from e
