@@ -80,7 +80,7 @@ EXAMPLES = {
   "arange": lambda x: Tensor.arange(3), "eye": lambda x: Tensor.eye(3), "full": lambda x: Tensor.full((2,), 1.0),
   "randint": lambda x: Tensor.randint(2),
   "cast": lambda x: x.cast(dtypes.float64), "bitcast": lambda x: x.bitcast(dtypes.int32), "item": lambda x: x[0, 0].detach().item(),
-  "to": lambda x: x.to("CPU"), "float": lambda x: x.detach().half().float(), "contiguous": lambda x: x.contiguous(),
+  "to": lambda x: x.to("CPU"), "float": lambda x: x.half().float(), "contiguous": lambda x: x.contiguous(),
   "reshape": lambda x: x.reshape(3, 2), "expand": lambda x: x.expand(4, 2, 3), "permute": lambda x: x.permute(1, 0),
   "shrink": lambda x: x.shrink(((0, 1), None)), "pad": lambda x: x.pad(((1, 0), None)), "slice": lambda x: x.slice(((-1, 1), None)),
   "pad2d": lambda x: x.pad2d((1, 0)), "cat": lambda x: x.cat(x), "stack": lambda x: Tensor.stack([x, x]), "repeat": lambda x: x.repeat(2, 1),
@@ -278,14 +278,14 @@ operand that was broadcast is summed over the axes along which it was repeated.
 ## What is composed
 
 The Functions that one call of a method applied, in order of first use. Calls differ with their arguments; these were made with small float32
-tensors. A method in whose row there are none works on LazyBuffers directly, or computes no Tensor. "yes": the result requires a
-gradient if an operand does.
+tensors. Methods that apply none are left out: they compute no Tensor, or work on LazyBuffers directly, as comparisons, operations on bits and
+most of creation do. "yes": the result requires a gradient if an operand does.
 """)
   for path, title, _, members in tensor_members():
     rows = []
     for m in members:
       names, gradient = made_of(m.name) or ((UNKNOWN,), False)
-      if isinstance(m, ast.ClassDef) or decorated(m, "property") and not names: continue
+      if not names: continue
       rows.append([f"[{escaped(m.name)}](reference.md#{m.name.lower()})", ", ".join(f"`{n}`" for n in names), "yes" if gradient else ""])
     if rows: out += [f"\n### {title} ({path.split('/')[-1]})\n\n", table(["method", "Functions", "gradient"], rows)]
   return "".join(out)
@@ -362,7 +362,7 @@ def operators_page():
   for name, text in OPERATORS.items():
     member = next((vars(c)[name] for c in Tensor.__mro__[:-1] if name in vars(c)), None)
     if member is None: continue
-    same = next((k for k, v in vars(Tensor).items() if v is member and not k.startswith("_")), None)
+    same = next((k for c in Tensor.__mro__[:-1] for k, v in vars(c).items() if v is member and not k.startswith("_")), None)
     what = f"[{same}](#{same})" if same else escaped(re.sub(r"\s+", " ", getattr(member, "__doc__", None) or ""))
     if name[2:-2] in ("lt", "gt", "le", "ge", "eq", "ne"): what = "bool, elementwise; without a gradient"
     if name.startswith("__i") and f"__{name[3:]}" in OPERATORS: what = "x with the new value: [in place](#in-place)"
@@ -372,7 +372,9 @@ def operators_page():
     if name == "__contains__": what = "whether an element is equal to y"
     if name == "__array__": what = "[numpy](#numpy)"
     if name == "__reduce__": what = "the value, `requires_grad` and `grad`, without the graph"
-    rows.append([f"`{text}`", what])
+    if name == "__index__": what = "[item](#item) of a Tensor of integers"
+    shown = text.replace("|", "\\|")
+    rows.append([f"`{shown}`", what])
   return table(["Python", "what"], rows)
 
 def dtype_rows():

@@ -60,8 +60,9 @@ def run_session(page, line, info, code, names):
   assert not runner.failures, report.getvalue()
 
 @each([page for page in PAGES if any(info.startswith("python") for _, info, _ in blocks(page))])
-def test_examples(page):
-  """In one namespace for each page, which has Tensor, dtypes, np and _engine from the start."""
+def test_examples(page, tmp_path, monkeypatch):
+  """In one namespace for each page, which has Tensor, dtypes, np and _engine from the start, and in a folder of their own."""
+  monkeypatch.chdir(tmp_path)
   names = {"__name__": "docs", "Tensor": Tensor, "dtypes": dtypes, "np": np, "_engine": _engine}
   debug, output = _engine.set_debug(0), None
   gc.collect()  # what other tests left in cycles would disappear from counts while a page is run
