@@ -116,6 +116,10 @@ def test_links(page):
     assert path.exists(), f"{page.name}: {target} does not exist"
     if anchor: assert anchor in anchors(path), f"{page.name}: {path.name} has no heading #{anchor}"
 
+def test_readme_names_every_page():
+  links = re.findall(r"\((docs/\w[\w-]*\.md)\)", text(ROOT / "README.md"))
+  assert set(links) == {p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").glob("*.md")}
+
 @lru_cache(maxsize=None)
 def files():
   folders = ["csrc", "teenygrad", "tests", "docs", "benchmarks", "extra", "examples", ".ci", ".github"]
