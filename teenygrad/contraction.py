@@ -37,6 +37,8 @@ def _sizes(subscripts: str, labels: List[str], shapes: List[Tuple[int, ...]], ou
     raise ValueError(f"einsum {subscripts!r}: the result has a letter twice, or one of no operand")
   return sizes
 
+def _reshaped(x: Any, shape: Tuple[int, ...]) -> Any: return x if x.shape == shape else mlops.Reshape.apply(x, shape=shape)
+
 def _own(x: Any, labels: str, sizes: Dict[str, int]) -> Term:
   """Diagonals of what is labelled twice, and no axes of size 1 that others broadcast."""
   for c in dict.fromkeys(labels):
@@ -46,7 +48,7 @@ def _own(x: Any, labels: str, sizes: Dict[str, int]) -> Term:
       x = x.expand(tuple(n if k in (i, j) else s for k, s in enumerate(x.shape))).diagonal(0, i, j)
       labels = labels[:i] + labels[i + 1:j] + labels[j + 1:] + c
   keep = [i for i, c in enumerate(labels) if x.shape[i] == sizes[c]]
-  return x.reshape(tuple(x.shape[i] for i in keep)), "".join(labels[i] for i in keep)
+  return _reshaped(x, tuple(x.shape[i] for i in keep)), "".join(labels[i] for i in keep)
 
 def _sum(x: Any, axes: Tuple[int, ...]) -> Any: return x._reduce(mlops.Sum, axes, False) if axes else x
 
@@ -58,9 +60,10 @@ def _alone(t: Term, needed: Set[str]) -> Term:
 def _spread(t: Term, labels: str) -> Any:
   """With these labels' axes in their order, of size 1 where it has none."""
   x, own = t
-  x = x.permute(tuple(own.index(c) for c in labels if c in own))
+  order = tuple(own.index(c) for c in labels if c in own)
+  if order != tuple(range(len(order))): x = mlops.Permute.apply(x, order=order)
   rest = iter(x.shape)
-  return x.reshape(tuple(next(rest) if c in own else 1 for c in labels))
+  return _reshaped(x, tuple(next(rest) if c in own else 1 for c in labels))
 
 def _contract(a: Term, b: Term, needed: Set[str]) -> Term:
   """The product of two, summed over what is needed no more."""
@@ -89,4 +92,4 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     made = _contract(terms[i], terms[j], needed(i, j))
     terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [made]
   x, have = terms[0]
-  return x.permute(tuple(have.index(c) for c in out))
+  return mlops.Permute.apply(x, order=tuple(have.index(c) for c in out))  # a new Tensor in any case

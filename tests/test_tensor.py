@@ -867,3 +867,18 @@ def test_documented_differences_have_tests():
     for name in names:
       file, test = name.split(": ") if ": " in name else ("test_differences.py", name)
       assert f"\ndef test_{test}(" in read(file), row
+
+def test_einsum_makes_a_new_tensor():
+  x = Tensor([[1., 2.]])
+  y = Tensor.einsum("ij->ij", x)
+  y += 1
+  assert x.numpy().tolist() == [[1, 2]] and y.numpy().tolist() == [[2, 3]]
+
+def test_einsum_stores_no_broadcast_product():
+  """A kernel for each contraction, the operands in any order; the smaller result comes first."""
+  a, b = Tensor.rand(4, 30, 5, 16).realize(), Tensor.rand(4, 40, 5, 16).realize()
+  for formula in ("bqhd,bkhd->bhqk", "bqhd,bkhd->kqbh"):
+    assert [item.kind for item in Tensor.einsum(formula, a, b).lazydata.schedule()] == ["CONTRACT"]
+  x, y, z = Tensor.rand(50, 60).realize(), Tensor.rand(60, 70).realize(), Tensor.rand(70, 2).realize()
+  items = Tensor.einsum("ij,jk,kl->il", x, y, z).lazydata.schedule()
+  assert [(item.kind, math.prod(item.shape), item.reduced) for item in items] == [("CONTRACT", 120, (70,)), ("CONTRACT", 100, (60,))]
