@@ -123,7 +123,7 @@ def entries():
     if inspect.isfunction(f) and f.__module__ == helpers.__name__: found.append(("helpers." + name, lambda s, f=f: f))
   for name, f in sorted(vars(mlops).items()):
     if inspect.isclass(f) and issubclass(f, mlops.Function): found.append(("mlops." + name, lambda s, f=f: f.apply))
-  for name in ("realize", "schedule", "set_pending", "fail_at", "set_threads", "set_isa", "set_fusion"):
+  for name in ("realize", "schedule", "set_pending", "fail_at", "set_threads", "set_isa", "set_fusion", "explain", "node", "set_recorder", "set_tracer"):
     found.append(("_engine." + name, lambda s, n=name: keep_settings(getattr(_engine, n), n)))
   return found
 
@@ -140,6 +140,8 @@ def keep_settings(f, name):
       if name == "set_threads": _engine.set_threads(info["threads"])
       if name == "set_isa": _engine.set_isa(info["isa"])
       if name == "set_fusion": _engine.set_fusion(True)
+      if name == "set_recorder": _engine.set_recorder(None)
+      if name == "set_tracer": _engine.set_tracer(None)
   return call
 
 def optimise(cls):

@@ -88,8 +88,13 @@ int engine_relieve(void);
 
 /* ---- record.c ---- */
 
-/* Asks the recorder for the origin of what a LazyBuffer sees, whose nodes are new. 0, or -1 with its exception. */
-int record_origin(lazybuffer *b);
+/* Asks the recorder for the origin of what a LazyBuffer sees, whose nodes are new. Takes over the reference and gives
+ * it back, or NULL with the recorder's exception. */
+PyObject *record_origin(PyObject *made);
+/* The same for any result, which may be NULL, of what makes LazyBuffers: only new nodes are asked about. */
+static inline PyObject *record_made(PyObject *made) {
+  return made && ((lazybuffer *)made)->node->origin == TG_ORIGIN_NEW ? record_origin(made) : made;
+}
 
 /* ---- functions of the module, by file ---- */
 

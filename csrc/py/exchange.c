@@ -461,9 +461,9 @@ PyObject *exchange_from_dlpack(PyObject *unused, PyObject *args, PyObject *kwarg
     goto done;
   }
   if (take(capsule, &o, first, count, &node)) goto done;
-  if (!o.is_bool && (share || o.flags & DL_IS_COPIED)) result = lazybuffer_new(node, view);
+  if (!o.is_bool && (share || o.flags & DL_IS_COPIED)) result = record_made(lazybuffer_new(node, view));
   else if (!copy((tg_edge){node, view}, o.is_bool ? TG_BOOL : o.dtype, &made))
-    result = lazybuffer_new(made, made->shape);
+    result = record_made(lazybuffer_new(made, made->shape));
 done:
   tg_node_unref(made);
   tg_node_unref(node);

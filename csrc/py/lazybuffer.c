@@ -34,8 +34,7 @@ PyObject *lazybuffer_new(tg_node *node, tg_view *view) {
 /* Takes over the references of a new edge. What it made pending may be too much. */
 static PyObject *wrap_edge(tg_status status, tg_edge e) {
   if (status) return engine_raise(status);
-  PyObject *made = wrap(e.node, e.view);
-  if (made && e.node->origin == TG_ORIGIN_NEW && record_origin((lazybuffer *)made)) Py_CLEAR(made);
+  PyObject *made = record_made(wrap(e.node, e.view));
   if (made && engine_relieve()) Py_CLEAR(made);
   return made;
 }

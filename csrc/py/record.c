@@ -6,16 +6,16 @@
  * Owns: both functions. Callers: Python, lazybuffer.c. */
 #include "py/describe.h"
 
-int record_origin(lazybuffer *b) {
+PyObject *record_origin(PyObject *made) {
   PyObject *recorder = Py_XNewRef(engine.recorder);
   unsigned long origin = 0;
-  tg_node *node = b->node; /* the recorder may put another one there */
+  tg_node *node = ((lazybuffer *)made)->node; /* the recorder may put another one there */
   if (!recorder) {
     tg_node_set_origin(node, 0);
-    return 0;
+    return made;
   }
   tg_node_ref(node);
-  PyObject *answer = PyObject_CallOneArg(recorder, (PyObject *)b);
+  PyObject *answer = PyObject_CallOneArg(recorder, made);
   Py_DECREF(recorder);
   if (answer) origin = PyLong_AsUnsignedLong(answer);
   Py_XDECREF(answer);
@@ -23,7 +23,8 @@ int record_origin(lazybuffer *b) {
     PyErr_Format(PyExc_OverflowError, "an origin of %lu: there is room for %lu", origin, (unsigned long)TG_ORIGIN_NEW);
   tg_node_set_origin(node, PyErr_Occurred() ? 0 : (uint32_t)origin);
   tg_node_unref(node);
-  return PyErr_Occurred() ? -1 : 0;
+  if (PyErr_Occurred()) Py_CLEAR(made);
+  return made;
 }
 
 /* Puts a callable or, for None, nothing there. Returns what there was. */

@@ -1,6 +1,6 @@
 """Watching a program: where each operation comes from, and what each realize ran."""
 from __future__ import annotations
-import atexit, contextlib, linecache, os, statistics, sys, tempfile, threading
+import atexit, contextlib, linecache, os, statistics, sys, tempfile, threading, warnings
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from teenygrad import _engine
 
@@ -263,6 +263,10 @@ def write_file(path: str, content: str) -> None:
 def record_process(path: str, write: str) -> None:
   """Records from now to the end of the process, and then writes the file; if that can't be, into the folder for temporary files. %p in the path
   is the process's number. Child processes that multiprocessing started record with a %p only, as they would overwrite the parent's file."""
+  try: check_writable(path)
+  except OSError as e:
+    warnings.warn(f"{'PROFILE' if write == 'profile' else 'GRAPH'}='{path}' is ignored: {e}", RuntimeWarning, stacklevel=2)
+    return
   child = "multiprocessing.process" in sys.modules and sys.modules["multiprocessing.process"].parent_process() is not None
   if child and "%p" not in path: return
   recording = Recording(path.replace("%p", str(os.getpid())), write=write)
