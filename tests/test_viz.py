@@ -1,5 +1,5 @@
 """The page, the trace, the texts and Tensor.why: that they say what the engine did, for every operation and kernel, and nothing that it did not."""
-import gc, html.parser, json, os, pathlib, re, shutil, subprocess, sys, threading
+import gc, html.parser, json, os, pathlib, re, shutil, signal, subprocess, sys, threading
 
 import numpy as np
 import pytest
@@ -162,6 +162,19 @@ class TestData:
     try: (tensor(3) * 2).realize()
     finally: _engine.set_tracer(before)
     assert len(told) == 3
+
+  def test_a_signals_handler_computes_while_workers_are_watched(self):
+    done = []
+    def handler(signum, frame): done.append((tensor(50, 50) * 2).sum().item())
+    x, before = tensor(700, 700).realize(), signal.signal(signal.SIGALRM, handler)
+    try:
+      with recording.Recording(write="profile") as r:
+        signal.setitimer(signal.ITIMER_REAL, .005, .005)
+        while len(done) < 10: x.dot(x).exp().sum(1).realize()
+    finally:
+      signal.setitimer(signal.ITIMER_REAL, 0)
+      signal.signal(signal.SIGALRM, before)
+    assert r.realizes > 10 and all(e["end"] >= e["begin"] for e in r.events if "end" in e)
 
   def test_failing_allocations(self):
     def attempt():

@@ -127,6 +127,7 @@ static void take_tasks(int worker) {
 }
 
 int64_t tg_pool_watch(tg_span *spans, int64_t cap) {
+  if (atomic_load_explicit(&pool.busy, memory_order_relaxed)) return 0; /* by this very thread, or at the end of all */
   pool.spans = spans;
   pool.cap = cap;
   return atomic_exchange_explicit(&pool.nspan, 0, memory_order_relaxed);

@@ -31,7 +31,8 @@ typedef struct tg_span {
 } tg_span;
 
 /* From now on notes who worked on each loop, in spans[0..cap): NULL ends it. A loop that one worker does alone is not
- * noted. Returns how many there would have been since the last call. Between loops only. */
+ * noted. Returns how many there would have been since the last call. Within a loop, as what computes there may ask, it
+ * changes nothing. */
 int64_t tg_pool_watch(tg_span *spans, int64_t cap);
 
 int tg_pool_size(void);               /* number of workers, the caller included; >= 1 */

@@ -121,6 +121,9 @@ class Recording:
     self.realizes, self.seconds, self.dropped_events = 0, 0., 0
     self.dropped = [0, 0, 0.]     # distinct schedules left out, their realizes, their seconds
     self._by_key: Dict[tuple, Schedule] = {}
+    if write == "profile":
+      from teenygrad.viz.chrome import events_of  # now: a signal's handler that computes must not find half of it
+      self._events_of = events_of
 
   def __enter__(self) -> Recording: start(self); return self
   def __exit__(self, exc_type, exc_value, traceback) -> None:
@@ -140,8 +143,7 @@ class Recording:
       seconds = sum(kernel["seconds"] for kernel in description["kernels"])
       self.realizes, self.seconds = self.realizes + 1, self.seconds + seconds
       if self.write == "profile":
-        from teenygrad.viz.chrome import events_of
-        if len(self.events) < MOST_EVENTS: self.events += events_of(description, _engine.memory()["block_bytes"])
+        if len(self.events) < MOST_EVENTS: self.events += self._events_of(description, _engine.memory()["block_bytes"])
         else: self.dropped_events += 1
         return
       key = _key(description)
