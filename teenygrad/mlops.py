@@ -37,9 +37,6 @@ def trunc(x: LazyBuffer) -> LazyBuffer:
   """Floats without their fraction: through integers where they have one (but -0 as x * 0), as they are where they can't, nor inf and NaN."""
   dtype, limit = (dtypes.int64, 2.0**53) if x.dtype is dtypes.float64 else (dtypes.int32, 2.0**24)
   return select(less(absolute(x), x.const(limit)), select(whole := x.cast(dtype), whole.cast(x.dtype), x * 0), x)
-def half(op: MathOps, x: LazyBuffer) -> LazyBuffer:
-  """op(x) / 2 for EXP or EXPM1; above 88, where op(x) may overflow before its half does, as op(x - 1) e / 2."""
-  return (x - (large := less(x.const(88), x))).e(op) * select(large, x.const(math.e / 2), x.const(0.5))
 
 # *** copies and casts ***
 
@@ -107,27 +104,6 @@ class Tanh(Unary):
   op, backward = MathOps.TANH, lambda self, g: (1 - self.out * self.out) * g
 
 class Sigmoid(Unary): "1 / (1 + exp(-x))."; op, backward = MathOps.SIGMOID, lambda self, g: self.out * (1 - self.out) * g
-
-class Sinh(Function):
-  """(exp(x) - exp(-x)) / 2."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return half(MathOps.EXPM1, x) - half(MathOps.EXPM1, -x)
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return Cosh.forward(self, self.x) * g  # type: ignore
-
-class Cosh(Function):
-  """(exp(x) + exp(-x)) / 2."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer: self.x = x; return half(MathOps.EXP, x) + half(MathOps.EXP, -x)
-  def backward(self, g: LazyBuffer) -> LazyBuffer: return Sinh.forward(self, self.x) * g  # type: ignore
-
-class Gelu(Function):
-  """x sigmoid(u), u = sqrt(8/pi) x (1 + 0.044715 x^2) of x within +-24, beyond which the sigmoid is 0 or 1 and u may overflow."""
-  def forward(self, x: LazyBuffer) -> LazyBuffer:
-    low, near = x.const(-24), x
-    for _ in range(2): near = -near.e(BinaryOps.MAX, low)
-    self.u, self.bend = near * math.sqrt(8 / math.pi), near * near * 0.044715
-    self.sigmoid = (self.u * (1 + self.bend)).e(MathOps.SIGMOID)
-    return x * self.sigmoid
-  def backward(self, g: LazyBuffer) -> LazyBuffer:
-    return (1 + (1 - self.sigmoid) * self.u * (1 + self.bend * 3)) * self.sigmoid * g
 
 class Asinh(Function):
   """The inverse of sinh: with a = abs(x) and c = 1/a + sqrt(1 + 1/a^2) it is log1p(a + a / c), or log(a) + log1p(1/a + 1/c) for a > 1, in which

@@ -35,7 +35,7 @@ def _tensor(lazydata: LazyBuffer, requires_grad: Optional[bool] = None, ctx: Opt
   ret.lazydata, ret.requires_grad, ret.grad, ret._ctx = lazydata, requires_grad, None, ctx
   return ret
 
-from teenygrad import arguments, mlops  # noqa: E402  (they need Function and Tensor)
+from teenygrad import arguments, functions, mlops  # noqa: E402  (they need Function and Tensor)
 from teenygrad.arguments import element as _checked, fits as _fits, together as _args  # noqa: E402
 from teenygrad.composed import Composed, in_place, reflected  # noqa: E402
 from teenygrad.interop import Interop, is_operand  # noqa: E402
@@ -643,10 +643,10 @@ class Tensor(Interop, Composed):
   def quick_gelu(self) -> Tensor: "self sigmoid(1.702 self)."; return self * (self * 1.702).sigmoid()
   def gelu(self) -> Tensor:
     """0.5 self (1 + tanh(u)) with u = sqrt(2/pi) (self + 0.044715 self^3) (Hendrycks and Gimpel, 2016), as self sigmoid(2 u)."""
-    return mlops.Gelu.apply(self._wide()).cast(self._float().dtype)
+    return functions.Gelu.apply(self._wide()).cast(self._float().dtype)
   def tanh(self) -> Tensor: "The hyperbolic tangent."; return mlops.Tanh.apply(self._float())
-  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return mlops.Sinh.apply(self._wide()).cast(self._float().dtype)
-  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return mlops.Cosh.apply(self._wide()).cast(self._float().dtype)
+  def sinh(self) -> Tensor: "(exp(self) - exp(-self)) / 2."; return functions.Sinh.apply(self._wide()).cast(self._float().dtype)
+  def cosh(self) -> Tensor: "(exp(self) + exp(-self)) / 2."; return functions.Cosh.apply(self._wide()).cast(self._float().dtype)
   def atanh(self) -> Tensor: "log((1 + self) / (1 - self)) / 2."; return (mlops.Log1p.apply(x := self._float()) - mlops.Log1p.apply(-x)) / 2.0
   def asinh(self) -> Tensor: "The inverse of sinh."; return mlops.Asinh.apply(self._wide()).cast(self._float().dtype)
   def acosh(self) -> Tensor:
