@@ -97,7 +97,7 @@ asan ubsan tsan: TREE = build/$@-$(notdir $(CC))
 asan ubsan tsan: | $(VENV)
 	rm -rf $(TREE)
 	TEENYGRAD_BUILD=$@ CC=$(CC) $(PYTHON) setup.py -q build --build-lib $(TREE) --build-temp $(TREE)-objects
-	for name in csrc tests mnist.py extra; do ln -sfn ../../$$name $(TREE)/$$name; done
+	for name in $(filter-out teenygrad build dist %.egg-info,$(wildcard *)); do ln -sfn ../../$$name $(TREE)/$$name; done
 	cd $(TREE) && env LD_PRELOAD="$(PRELOAD)" PYTHONMALLOC=malloc $(OPTIONS) \
 	  $(RUN) -m pytest $(SANITIZER_PYTEST) $(PYTEST) tests
 

@@ -8,6 +8,8 @@ import pytest
 from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 
+pytestmark = pytest.mark.slow  # what is checked here is text: a sanitizer has nothing to look for
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = sorted(p for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "examples/*.md") for p in ROOT.glob(pattern))
 NAME = r"[\w.-]+"
