@@ -509,6 +509,13 @@ class TestWhy:
     assert re.search(r"The first infinity comes from (Div|DIV) \(of lines that are not known", text)
     assert re.search(r"(Mul|MUL) of shape \(3,\): between 0 and 4", text)
 
+  def test_what_is_no_tensor_or_can_not_be_computed(self):
+    for wrong in (lambda: viz.why(3), lambda: viz.why(None), lambda: tensor(3).why(3), lambda: viz.text("x"), lambda: viz.show(tensor(3) + 1, 2)):
+      with pytest.raises(TypeError): wrong()
+    outside = Tensor(tensor(3).lazydata.gather(Tensor(np.array([7])).lazydata, 0))  # Tensor.gather itself would refuse it
+    assert "can't be looked at: IndexError" in outside.why(values=True)
+    assert "Reading it runs 1 kernel" in (tensor(0, 3) + 1).why(values=True)
+
   def test_masks_are_no_culprits(self):
     with viz.record(keep=True):
       x = Tensor([[1., -1.]])

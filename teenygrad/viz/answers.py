@@ -18,10 +18,14 @@ class Answer(str):
   def __repr__(self) -> str: return str(self)
 
 def explain(t: Any, loss: Any = None, values: bool = False) -> Answer:
-  """The answer for a Tensor, as Tensor.why."""
+  """The answer for a Tensor, as Tensor.why. TypeError for anything else."""
+  from teenygrad.tensor import Tensor
+  for given in (t,) if loss is None else (t, loss):
+    if not isinstance(given, Tensor): raise TypeError(f"a Tensor is expected, not {given!r}")
   with recording.paused():
     parts = [_summary(t), *_computation(t)]
-    if values or t.lazydata.computed: parts += _values(t)
+    try: parts += _values(t) if values or t.lazydata.computed else []
+    except (IndexError, MemoryError) as e: parts.append(f"Its values can't be looked at: {type(e).__name__}: {e}")
     return Answer("\n".join([*parts, *_gradient(t, loss)]))
 
 def _source(origin: int) -> str:

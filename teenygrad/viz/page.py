@@ -43,7 +43,7 @@ class Picture:
 
 def describe(*tensors: Any) -> dict:
   """What would compute the tensors, as the engine tells it, but for the times. ValueError if they all are computed."""
-  if not tensors: raise TypeError("a tensor is expected")
+  if not tensors: raise TypeError("a Tensor is expected")
   description = _engine.explain([getattr(t, "lazydata", t) for t in tensors])
   if description is None or not description["kernels"]: raise ValueError("there is nothing to compute: the value is at hand")
   return {**description, "what": "pending", "targets": len(tensors), "asked": 0., "planned": 0.}
