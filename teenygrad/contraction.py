@@ -77,6 +77,8 @@ def einsum(subscripts: str, *operands: Any) -> Any:
   """See Tensor.einsum. Of all pairs that is contracted next whose result is the least larger than the two are."""
   if not operands: raise ValueError("einsum of no operands")
   if len(operands) == 1 and isinstance(operands[0], (list, tuple)): operands = tuple(operands[0])
+  dtype = max(x.dtype for x in operands)
+  if len(operands) > 2 and dtype.priority == 9: operands = tuple(x.float() for x in operands)  # what lies between is not rounded to 16 bits
   shapes = [x.shape for x in operands]
   labels, out = _parse(subscripts, shapes)
   sizes = _sizes(subscripts, labels, shapes, out)
@@ -92,4 +94,4 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     made = _contract(terms[i], terms[j], needed(i, j))
     terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [made]
   x, have = terms[0]
-  return mlops.Permute.apply(x, order=tuple(have.index(c) for c in out))  # a new Tensor in any case
+  return mlops.Permute.apply(x, order=tuple(have.index(c) for c in out)).cast(dtype)  # a new Tensor in any case

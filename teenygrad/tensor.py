@@ -579,7 +579,7 @@ class Tensor(Interop, Composed):
     x = self.reshape(self.shape[0], groups, self.shape[1] // groups, 1, *self.shape[2:], *(1,) * n)
     w = weight.reshape(1, groups, weight.shape[0] // groups, weight.shape[1], *(1,) * n, *K)
     size = tuple((i - 1) * s + d * (k - 1) + 1 for i, s, d, k in zip(self.shape[2:], stride, dilation, K))
-    if min(sizes := [s - 2 * p + o for s, p, o in zip(size, padding, output_padding)]) < 1:
+    if min(sizes := [s - 2 * p + o for s, p, o in zip(size, padding, output_padding)]) < (1 if self.numel() else 0):
       raise ValueError(f"conv_transpose2d of {self.shape} with the weight {weight.shape}, padding {padding}: output sizes {sizes}")
     x = mlops.Overlap.apply((x * w)._reduce(mlops.Sum, 2, False), size=size, stride=stride, dilation=dilation)
     x = x.reshape(self.shape[0], groups * weight.shape[1], *size)

@@ -41,6 +41,7 @@ typedef struct item {
   uint8_t nedge;
   bool target, must_store, live, alive;
   bool carries_reduce, carries_contraction; /* unfinished ones, read by nothing else */
+  bool above_reduce;                        /* is one, or is computed from one without a value in memory between */
   bool output;                              /* written to memory by its group */
 } item;
 

@@ -63,6 +63,7 @@ static void estimate_costs(tg_builder *b) {
     it->weight = 1;
     it->carries_reduce = it->node->kind == TG_NODE_REDUCE;
     it->carries_contraction = it->reduction >= 0 && b->reductions[it->reduction].contraction;
+    it->above_reduce = it->reduction >= 0 && !it->carries_contraction;
     if (is_plain_reduce(b, it)) it->carried = i;
     if (!is_computed(it->node)) continue;
     for (int64_t e = it->first_edge; e >= 0 && e < it->first_edge + it->nedge; e++) {
@@ -70,6 +71,7 @@ static void estimate_costs(tg_builder *b) {
       bool small = src->node->shape->size < it->node->shape->size / 8;
       bool plain = src->node->shape->size == it->node->shape->size && tg_view_is_contiguous(b->edges[e].view);
       if (is_computed(src->node)) it->weight += src->weight;
+      it->above_reduce |= src->above_reduce;
       bool carried = src->carries_reduce && !src->target && b->edges[src->first_reader].next < 0;
       if (is_computed(src->node) && !carried && !small) it->cost += src->cost;
       else if (src->node->kind != TG_NODE_CONST) it->cost += small ? SMALL_COST : LOAD_COST;
@@ -421,7 +423,8 @@ static bool can_be_output(const tg_builder *b, const item *it) {
 }
 
 /* How group g sees the item that it reads directly: *view, NULL if not in one way or not point by point. What is
- * computed everywhere must not read a reduction, as it may see it otherwise, nor look for the item in memory. */
+ * computed everywhere must not read what a reduction is in, as it may see it otherwise, nor look for the item in
+ * memory. */
 static tg_status seen_from(const tg_builder *b, const item *it, int64_t g, tg_view **view) {
   tg_status status = TG_OK;
   bool one_way = true;
@@ -431,7 +434,7 @@ static tg_status seen_from(const tg_builder *b, const item *it, int64_t g, tg_vi
     int64_t reader = b->items[b->edges[e].reader].group;
     bool points = reads_points(b, &b->edges[e]);
     if (reader >= 0 && reader != g) continue;
-    if (reader < 0 && it->reduction < 0 && points) continue;
+    if (reader < 0 && !it->above_reduce && points) continue;
     if (reader == g && points) status = view_of_edge(b, &b->edges[e], &seen);
     one_way = seen && (!*view || tg_view_equal(seen, *view));
     tg_view_unref(*view);
