@@ -9,7 +9,7 @@ among its numbers, and then no gradients.
 
 A graph that fails is made smaller as long as it still fails, and printed as a program that runs in this folder."""
 # ruff: noqa: E501  (tables)
-import argparse, collections, gc, math, random, sys, time
+import argparse, collections, gc, math, random, re, sys, time
 
 import numpy as np
 from program import BACKWARD, CHECK, COMPUTE, EPS, LARGEST, NAMES, Reference, Setting, Step, difference, most, new_leaf, prepare, printed, shrink
@@ -39,9 +39,16 @@ SMOOTH = both(
   ("(x*0.2+0.5).clip(0.1, 0.9).binary_crossentropy((x*0.3).sigmoid())+1",
    "binary_crossentropy(clip(x*0.2+0.5, 0.1, 0.9), (x*0.3).sigmoid())+1"),
   ("1+(x+0.25).binary_crossentropy_logits(x.sigmoid())", "1+F.binary_cross_entropy_with_logits(x+0.25, x.sigmoid())"),
+  ("x.sin().mse_loss(x)+1", "F.mse_loss(x.sin(), x)+1"), ("(x*0.5).l1_loss(x.abs()+1)", "F.l1_loss(x*0.5, x.abs()+1)"), ("x.lerp(x*x, 0.25)", "x+(x*x-x)*0.25"),
   *[(f"(x+0.25).{ours}()", f"F.{theirs}(x+0.25)") for ours, theirs in (
     ("softsign", "softsign"), ("elu", "elu"), ("leakyrelu", "leaky_relu"), ("relu6", "relu6"), ("hardswish", "hardswish"), ("hardtanh", "hardtanh"))])
+WHOLE = both(  # of int32
+  ("x.bitwise_and(6)", "x & 6"), ("x.bitwise_or(9)", "x | 9"), ("x.bitwise_xor(5)", "x ^ 5"), ("x.bitwise_not()", "~x"), ("x.lshift(2)", "x << 2"),
+  ("x.rshift(1)", "x >> 1"), ("x.floor_divide(3)", "x // 3"), ("x.mod(3)", "x % 3"), ("x % -5", "x % -5"), "x.sort(-1)[0] if x.ndim else x")
 JUMPS = both(
+  *[(re.sub(r"\bx\b", "x.cast(dtypes.int32)", ours), re.sub(r"\bx\b", "x.long()", theirs)) for ours, theirs in WHOLE],
+  "x.isnan()", "x.isinf()", ("x.isfinite()", "x.isfinite()"), "x.masked_fill(x > 1, 2)", ("x.floor_divide(2)", "torch.div(x.detach(), 2, rounding_mode='floor')"),
+  ("x.mod(3)", "torch.remainder(x, 3)"), ("x.cast(dtypes.int32).mod(4).one_hot(4)", "F.one_hot(x.long() % 4, 4)"), ("x.any()", "(x != 0).any()"), ("x.all()", "(x != 0).all()"),
   "x.sign()", "(x*0.5).floor()", "(x*0.5).ceil()", "(x*0.5).trunc()", "x<1", "x>=0", "x==1", "x!=0", "x<=-1", "(x>0)",
   *[(f"x.cast(dtypes.{name})", "x.long()") for name in ("int8", "int16", "int32", "int64")], ("x.cast(dtypes.bool)", "x!=0"),
   *[(f"x.abs().cast(dtypes.{name})", "x.abs().long()") for name in ("uint8", "uint16", "uint32", "uint64")],
@@ -199,7 +206,8 @@ def reduction(g):
   if out and keep and g.kinds[x] != "bool" and g.random.random() < 0.7: g.add((x, out), text := g.one(["x-y", "x*y", "x+y*x"]), exact=len(text) == 3)
 def along(g):
   if not (x := g.pick(1, floats=True)): return
-  axis, name = g.axis(x), g.one(["softmax", "log_softmax", "cumsum", "std", "layernorm", "argmax", "argmin", "normalised", "logits", "batchnorm"])
+  axis, name = g.axis(x), g.one(["softmax", "log_softmax", "cumsum", "std", "layernorm", "argmax", "argmin", "normalised", "logits", "batchnorm", "sort", "argsort",
+                                                       "topk", "var", "logsumexp", "norm"])
   if name == "softmax": g.add((x,), "x.softmax(p)", None, axis, sums=True)
   elif name == "log_softmax": g.add((x,), "x.log_softmax(p)", "log_softmax(x, p)", axis, sums=True)
   elif name == "cumsum":
@@ -207,12 +215,25 @@ def along(g):
   elif name == "std":
     if (g.their_run.values[x].detach().std(axis) > 0.01).all(): g.add((x,), "x.std(p, True)", "std(x, p, True)", axis, sums=True)
   elif name == "layernorm": g.add((x,), "x.layernorm(p, 0.1)", "layernorm(x, p, 0.1)", axis, sums=True)
-  elif name == "normalised": g.add((x,), "x*(x*x+0.5).sum(p, True).rsqrt()", None, axis, sums=True)
+  elif name == "normalised":
+    if g.kinds[x] != "float16" or most(g.their_run.values[x].detach().numpy()) < 100: g.add((x,), "x*(x*x+0.5).sum(p, True).rsqrt()", None, axis, sums=True)
+  elif name == "sort": g.add((x,), "x.sort(p, q)[0]", "torch.sort(x, dim=p, descending=q, stable=True)[0]", axis, g.random.random() < 0.5, exact=True)
+  elif name == "topk":
+    if k := g.random.randint(0, g.shapes[x][axis]): g.add((x,), "x.topk(p, q)[0]", "torch.sort(x, dim=q, descending=True, stable=True)[0].narrow(q, 0, p)", k, axis, exact=True)
+  elif name == "argsort":
+    if g.their_run.exact[x]: g.add((x,), "x.argsort(p)", "torch.argsort(x.detach(), dim=p, stable=True)", axis, exact=True)
+  elif name == "var": g.add((x,), g.one(["x.var(p, True)", "x.var_mean(p, True)[0]"]), "x.double().var(p, keepdim=True)", axis, sums=True)
+  elif name == "logsumexp": g.add((x,), "x.logsumexp(p)", "torch.logsumexp(x, p)", axis, sums=True)
+  elif name == "norm": g.add((x,), "(x*0.125+1).norm(2, p)+1", "(x*0.125+1).norm(2, p)+1", axis, sums=True)
   elif name == "batchnorm":
     if len(g.shapes[x]) < 2 or not (w := g.leaf(g.shapes[x][1:2], "float32")): return
     g.add((x, w), "x.batchnorm(y, None, y*0.5, (y*y+1).rsqrt())", "batchnorm(x, y, None, y*0.5, (y*y+1).rsqrt())")
   elif name == "logits":
     rows, classes = g.shapes[x][:-1], g.shapes[x][-1]
+    if len(rows) == 1 and g.random.random() < 0.5:
+      g.add((x,), "x.log_softmax(-1).nll_loss(Tensor(indices(p, q, -1, r)), ignore_index=-1)+1", "cross_entropy(x, torch.tensor(indices(p, q, -1, r)))+1",
+            g.number(), rows, classes, sums=True)
+      return
     g.add((x,), "x.sparse_categorical_crossentropy(Tensor(indices(p, q, -1, r)))+1", "cross_entropy(x, torch.tensor(indices(p, q, -1, r)))+1",
           g.number(), rows, classes, sums=True)
   elif g.their_run.exact[x]: g.add((x,), f"x.{name}(p)", f"position(np.{name})(x.detach(), p).long()", axis, exact=True)
@@ -238,6 +259,8 @@ def movement(g):
     ("x.squeeze(p)", None, lambda: axis), ("x.unsqueeze(p).expand(q)", None, lambda: (axis % n, (*shape[:axis % n], k, *shape[axis % n:]))),
     ("x.flatten()", None, lambda: ()), ("x.flatten(p)", None, lambda: axis), ("x.T", "x.transpose(0, 1)", lambda: ()),
     ("x.repeat(p)", None, lambda: (k,) * n), ("x.triu(p)", None, lambda: k - 2), ("x.tril(p)", None, lambda: k - 2),
+    ("x.roll(p)", None, lambda: k), ("x.roll(p, q)", None, lambda: (k, axis)), ("x.split(p, q)[0]", None, lambda: (k, axis)), ("x.split(p, q)[-1]", None, lambda: (k, axis)),
+    ("x.diagonal(0, p, q)", None, lambda: (axis, g.axis(x))), ("x.outer(x)" if n == 1 else "x.T", "x.outer(x)" if n == 1 else "x.transpose(0, 1)", lambda: ()),
     ("x.chunk(p, q)[0]", None, lambda: (k, axis)), ("x.chunk(p, q)[-1]", None, lambda: (k, axis))])
   args = make()
   g.add((x,), ours, theirs, *(args if isinstance(args, tuple) and (", q" in ours or not args or ".expand" in ours) else (args,)), exact=True)
@@ -299,6 +322,9 @@ def product(g):
   kind = r.random()
   if y and math.prod(shape) * g.shapes[y][-1] > 20 * g.limit: return  # without fusion, products are stored
   if kind < 0.2 and len(shape) > 1 and math.prod(shape) * shape[-2] <= 20 * g.limit: g.add((x,), "(x @ x.transpose(-1, -2))*0.125", exact=True, sums=True)
+  elif kind < 0.25 and len(shape) > 1 and math.prod(shape) * shape[-2] <= 20 * g.limit:
+    g.add((x,), "Tensor.einsum('...ij,...kj->...ik', x, x)*0.125", "(x @ x.transpose(-1, -2))*0.125", exact=True, sums=True)
+  elif kind < 0.27 and math.prod(shape) <= 100: g.add((x,), "x.flatten().outer(x.flatten()).trace()", "(x*x).sum()", exact=True, sums=True)
   elif kind < 0.35 and not g.odd and len(shape) > 1 and math.prod(shape) * shape[-2] <= 20 * g.limit: attention(g, x)
   elif y and kind < 0.5:
     if b := g.leaf(g.shapes[y][-1:]): g.add((x, y, b), "x.linear(y, z)", "x @ y + z", sums=True)

@@ -236,6 +236,7 @@ class Comparison:
     self.steps, self.kinds, self.checks = steps, kinds, [s for s in steps if s.kind == CHECK]
     self.want, self.noisy = Reference(kinds).run(steps) if want is None else want, []
     self.passed = [[] for _ in self.checks]  # results seen to be right
+    self.least = max([LEAST[k] for k in kinds.values() if k in LEAST], default=0.0)  # what any value may have lost below its dtype's least
 
   def disturbed(self, count):
     while len(self.noisy) < count: self.noisy.append(Reference(self.kinds, len(self.noisy) + 1).run(self.steps))
@@ -251,7 +252,7 @@ class Comparison:
       for n in self.disturbed(NOISES[2]) if not same[odd].all() else (): same |= np.isfinite(n[i]) == odd
       if not same[odd].all(): return f"{(~same[odd]).sum()} of {odd.sum()} values that are not finite differ"
       a, b = np.where(odd, 0, a), np.where(odd, 0, b)
-    error, fair = np.abs(a - b), UNITS * EPS[dtype] * np.abs(b) + UNITS * LEAST[dtype]
+    error, fair = np.abs(a - b), UNITS * EPS[dtype] * np.abs(b) + UNITS * self.least
     if (error <= fair).all(): return None
     for count in NOISES:
       off = np.max([np.where(odd, 0, np.abs(n[i] - b)) for n in self.disturbed(count) if n[i] is not None] or [0 * b], axis=0)
