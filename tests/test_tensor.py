@@ -874,6 +874,13 @@ def test_einsum_makes_a_new_tensor():
   y += 1
   assert x.numpy().tolist() == [[1, 2]] and y.numpy().tolist() == [[2, 3]]
 
+def test_einsum_takes_arrays_and_its_subscripts_first():
+  x = Tensor([[1., 2.], [3., 4.]])
+  np.testing.assert_array_equal(Tensor.einsum("ij,j->i", x, np.array([1, 10], np.float32)).numpy(), [21, 43])
+  np.testing.assert_array_equal(Tensor.einsum("ij,j->i", [x, [1., 10.]]).numpy(), [21, 43])
+  with pytest.raises(TypeError, match="subscripts first"): Tensor.einsum(x, "ij->ji")
+  with pytest.raises(TypeError, match="an operand of einsum must be a Tensor, not 3"): Tensor.einsum("i,->i", x[0], 3)
+
 def test_einsum_stores_no_broadcast_product():
   """A kernel for each contraction, the operands in any order; the smaller result comes first."""
   a, b = Tensor.rand(4, 30, 5, 16).realize(), Tensor.rand(4, 40, 5, 16).realize()
