@@ -112,7 +112,8 @@ def made_of(name):
     try: out = call(x)
     except Exception: continue  # another call may do
     finally: Function.apply = apply
-    return tuple(dict.fromkeys(names)), isinstance(out, Tensor) and bool(out.requires_grad)
+    results = out if isinstance(out, (tuple, list)) else [out]
+    return tuple(dict.fromkeys(names)), any(isinstance(t, Tensor) and bool(t.requires_grad) for t in results)
   return None
 
 # *** what the Functions compute: formulas ***

@@ -2,7 +2,7 @@
 from __future__ import annotations
 import itertools, string
 from typing import Any, Dict, List, Set, Tuple
-from teenygrad import mlops
+from teenygrad import arguments, mlops
 from teenygrad.helpers import prod
 
 Term = Tuple[Any, str]  # a Tensor and a label for each of its axes, none twice
@@ -77,6 +77,8 @@ def einsum(subscripts: str, *operands: Any) -> Any:
   """See Tensor.einsum. Of all pairs that is contracted next whose result is the least larger than the two are."""
   if not operands: raise ValueError("einsum of no operands")
   if len(operands) == 1 and isinstance(operands[0], (list, tuple)): operands = tuple(operands[0])
+  if not isinstance(subscripts, str): raise TypeError(f"einsum takes the subscripts first, as a str, not {arguments.shown(subscripts)}")
+  operands = tuple(arguments.operand(x, "an operand of einsum") for x in operands)
   dtype = max(x.dtype for x in operands)
   if len(operands) > 2 and dtype.priority == 9: operands = tuple(x.float() for x in operands)  # what lies between is not rounded to 16 bits
   shapes = [x.shape for x in operands]

@@ -381,7 +381,7 @@ class Tensor(Interop, Composed):
     for i in key if isinstance(key, tuple) else (key,):
       if isinstance(i, (Tensor, np.ndarray, list, tuple)):  # as (array, size of the axis it must have); a mask is one for each of its axes
         i = Tensor._positions(i)
-        items += list(zip(i.nonzero(), i.shape)) if i.dtype == bool else [(i, None)]
+        items += list(zip(i.nonzero(), i.shape)) if i.dtype == bool else [(i, None) if i.ndim else int(i)]
       elif i is None or i is Ellipsis or isinstance(i, slice): items.append(i)
       elif isinstance(i, (bool, np.bool_)) or not hasattr(i, "__index__"): raise IndexError(f"{i!r} of {type(i)} is no index")
       else: items.append(operator.index(i))  # NumPy's integers, too
@@ -408,7 +408,7 @@ class Tensor(Interop, Composed):
 
   def __getitem__(self, key) -> Tensor:
     """Indexing as PyTorch's, with ints, slices (of any step), None, ..., and Tensors, arrays or lists of integers or bools, whose values are computed
-    at once. IndexError for what is out of range, ValueError for a slice of step 0."""
+    at once (one integer without axes is an int). IndexError for what is out of range, ValueError for a slice of step 0."""
     basic, arrays = self._index(key)
     ranges: List[range] = []
     shape: List[int] = []

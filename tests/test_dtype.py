@@ -320,3 +320,7 @@ def test_casts_agree_on_each_instruction_set(isa):
     except ValueError: return  # this machine hasn't got it
     assert run() == expected
   finally: _engine.set_isa(before)
+
+def test_the_package_has_them():
+  import teenygrad
+  assert teenygrad.dtypes is dtypes

@@ -1,5 +1,5 @@
 """Layers, state, schedules and clipping beside PyTorch's, with the same weights."""
-import collections, math, os, stat
+import collections, math, os, stat, threading
 import numpy as np
 import pytest
 import torch
@@ -239,6 +239,10 @@ class TestFiles:
       assert back[name].dtype == t.dtype and back[name].shape == t.shape
       assert back[name].numpy().tobytes() == np.ascontiguousarray(t.numpy()).tobytes()
 
+  def test_a_name_that_the_format_keeps(self, tmp_path):
+    with pytest.raises(ValueError, match="__metadata__"): nn.state.safe_save({"__metadata__": Tensor([1.])}, tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
   def test_beside_the_package(self, tmp_path):
     from safetensors.numpy import load_file, save_file
     from safetensors.torch import load_file as load_torch
@@ -283,6 +287,30 @@ class TestFiles:
     (tmp_path / "link").symlink_to(path)
     nn.state.safe_save({"x": Tensor([2.])}, tmp_path / "link")
     assert os.path.islink(tmp_path / "link") and nn.state.safe_load(path)["x"].item() == 2
+
+  def test_a_pipe_stays_one(self, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    nn.state.safe_save({"x": Tensor([2.])}, pipe)
+    reader.join()
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode) and os.listdir(tmp_path) == ["pipe"]
+    (tmp_path / "a").write_bytes(read[0])
+    assert nn.state.safe_load(tmp_path / "a")["x"].item() == 2
+
+  def test_what_is_no_dict(self, tmp_path):
+    net = Net()
+    for call in (lambda: nn.state.load_state_dict(net, net), lambda: nn.state.load_state_dict(net, "a.safetensors"),
+                 lambda: nn.state.safe_save(net, tmp_path / "a")):
+      with pytest.raises(TypeError, match="a dict of Tensors by name is expected"): call()
+
+def test_layers_take_tensors():
+  for layer, shape in ((nn.Linear(2, 3), (4, 2)), (nn.Conv2d(2, 3, 1), (1, 2, 4, 4)), (nn.LayerNorm(2), (4, 2)), (nn.Embedding(3, 2), (4,))):
+    for x in (np.zeros(shape, np.float32), torch.zeros(shape)):
+      with pytest.raises(TypeError, match=f"{type(layer).__name__} takes a Tensor, not"): layer(x)
+  with pytest.raises(TypeError, match=r"integers, not dtypes.float: numbers are so with dtype=dtypes.int32"): nn.Embedding(3, 2)(Tensor.arange(3))
 
 # *** schedules ***
 

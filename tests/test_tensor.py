@@ -874,6 +874,13 @@ def test_einsum_makes_a_new_tensor():
   y += 1
   assert x.numpy().tolist() == [[1, 2]] and y.numpy().tolist() == [[2, 3]]
 
+def test_einsum_takes_arrays_and_its_subscripts_first():
+  x = Tensor([[1., 2.], [3., 4.]])
+  np.testing.assert_array_equal(Tensor.einsum("ij,j->i", x, np.array([1, 10], np.float32)).numpy(), [21, 43])
+  np.testing.assert_array_equal(Tensor.einsum("ij,j->i", [x, [1., 10.]]).numpy(), [21, 43])
+  with pytest.raises(TypeError, match="subscripts first"): Tensor.einsum(x, "ij->ji")
+  with pytest.raises(TypeError, match="an operand of einsum must be a Tensor, not 3"): Tensor.einsum("i,->i", x[0], 3)
+
 def test_einsum_stores_no_broadcast_product():
   """A kernel for each contraction, the operands in any order; the smaller result comes first."""
   a, b = Tensor.rand(4, 30, 5, 16).realize(), Tensor.rand(4, 40, 5, 16).realize()
@@ -882,3 +889,14 @@ def test_einsum_stores_no_broadcast_product():
   x, y, z = Tensor.rand(50, 60).realize(), Tensor.rand(60, 70).realize(), Tensor.rand(70, 2).realize()
   items = Tensor.einsum("ij,jk,kl->il", x, y, z).lazydata.schedule()
   assert [(item.kind, math.prod(item.shape), item.reduced) for item in items] == [("CONTRACT", 120, (70,)), ("CONTRACT", 100, (60,))]
+
+@pytest.mark.parametrize("of", [np.array, np.int64, lambda i: Tensor(np.array(i))])
+def test_one_integer_without_axes_is_an_int(of):
+  """As in PyTorch; for NumPy an array without axes is one more array, whose place the others' axes depend on."""
+  x = np.arange(24).reshape(2, 3, 4)
+  for key in (lambda i: (i(1), slice(None), [0, 1]), lambda i: ([0, 1], slice(None), i(-2)), lambda i: (i(-1),), lambda i: (i(0), None, i(1))):
+    t, theirs = Tensor(x), torch.tensor(x)
+    np.testing.assert_array_equal(t[key(of)].numpy(), theirs[key(torch.tensor)].numpy())
+    t[key(of)] = theirs[key(torch.tensor)] = 50
+    np.testing.assert_array_equal(t.numpy(), theirs.numpy())
+  with pytest.raises(IndexError, match="index 2 is out of range for an axis of size 2"): Tensor(x)[of(2)]

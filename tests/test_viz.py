@@ -256,6 +256,24 @@ class TestRecording:
       for t in threads: t.join()
     assert r.realizes == 40 and not [n for s in r.schedules for n in s.description["nodes"] if not n["origin"]]
 
+  def test_why_in_one_thread_leaves_the_others_watched(self):
+    asked, told = threading.Event(), threading.Event()
+    def work():
+      asked.wait()
+      for _ in range(10): (tensor(50) * 2).realize()
+      told.set()
+    with viz.record() as r:
+      thread = threading.Thread(target=work)
+      thread.start()
+      with recording.paused():
+        (tensor(3) + 1).realize()  # not noted
+        asked.set()
+        told.wait()
+      thread.join()
+      assert "4 B" in tensor(1).why()
+    assert r.realizes == 10 and not [n for s in r.schedules for n in s.description["nodes"] if not n["origin"]]
+    assert _engine.set_tracer(None) is None and _engine.set_recorder(None) is None
+
   def test_a_forked_child_does_not_record(self):
     with viz.record() as r:
       pid = os.fork()
@@ -345,6 +363,27 @@ class TestFiles:
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["page.html"]
     r.save(str(path))
     assert page_of(path)["realizes"] == 1
+
+  def test_what_the_program_raised_gets_through(self, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.warns(RuntimeWarning, match="no folder"), pytest.raises(KeyError):
+      with viz.record(str(folder / "page.html")):
+        folder.rmdir()
+        raise KeyError("of the program")
+
+  def test_links_and_pipes_stay_what_they_are(self, tmp_path):
+    (tmp_path / "page.html").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "page.html")
+    with viz.record(str(tmp_path / "link")): linear().realize()
+    assert os.path.islink(tmp_path / "link") and page_of(tmp_path / "page.html")["realizes"] == 1
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    with viz.profile(str(tmp_path / "pipe")): linear().realize()
+    reader.join()
+    assert json.loads(read[0])["traceEvents"] and sorted(os.listdir(tmp_path)) == ["link", "page.html", "pipe"]
 
   def run(self, code, folder, **env):
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True,
@@ -474,6 +513,10 @@ class TestWhy:
     assert "Reading it runs 2 kernels of at least" in text and "runs over another domain" in text and "return (x.dot(w) + b).relu().softmax()" in text
     assert not y.lazydata.computed and repr(text) == str(text)
     assert "lines are not known" in linear().why()
+
+  def test_only_tensors_are_explained(self):
+    for call in (lambda: tensor(3).why("loss"), lambda: viz.why(3), lambda: viz.text(tensor(3) + 1, 3), lambda: viz.show(None)):
+      with pytest.raises(TypeError, match="a Tensor is expected, not "): call()
 
   def test_computed(self):
     assert "It is computed: 12 B." in tensor(3).why() and "All its values are finite." in tensor(3).why()

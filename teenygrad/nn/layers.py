@@ -4,6 +4,7 @@ biases uniform in +-1/sqrt(fan in), the inputs of one output (He et al., 2015, w
 from __future__ import annotations
 from typing import Any, Optional, Sequence, Tuple, Union
 from teenygrad import mlops
+from teenygrad.arguments import shown
 from teenygrad.helpers import dtypes, make_pair, prod
 from teenygrad.tensor import Tensor
 
@@ -11,6 +12,7 @@ __all__ = ["Linear", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "
            "GroupNorm", "InstanceNorm", "RMSNorm", "Embedding"]
 
 def _check(fits: Any, layer: Any, wants: str, x: Tensor) -> None:
+  if not isinstance(x, Tensor): raise TypeError(f"{type(layer).__name__} takes a Tensor, not {shown(x)}")
   if not fits: raise ValueError(f"{type(layer).__name__} takes {wants}, not {x.shape}")
 
 def _uniform(fan_in: int, *shape: int) -> Tensor:
@@ -162,6 +164,7 @@ class Embedding:
   def __init__(self, vocab_size: int, embed_size: int):
     self.vocab_size, self.embed_size, self.weight = vocab_size, embed_size, Tensor.randn(vocab_size, embed_size)
   def __call__(self, x: Tensor) -> Tensor:
-    if not dtypes.is_int(x.dtype): raise TypeError(f"Embedding takes integers, not {x.dtype}")
+    _check(True, self, "(*)", x)
+    if not dtypes.is_int(x.dtype): raise TypeError(f"Embedding takes integers, not {x.dtype}: numbers are so with dtype=dtypes.int32")
     idx = x.detach().cast(dtypes.int64).reshape(-1, 1).expand(-1, self.embed_size)
     return mlops.Gather.apply(self.weight, idx, axis=0).reshape(*x.shape, self.embed_size)

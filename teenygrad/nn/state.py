@@ -1,8 +1,9 @@
 """A model's Tensors by name, and files of them in the safetensors format."""
 from __future__ import annotations
 import os, types
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
+from teenygrad.arguments import shown
 from teenygrad.helpers import DType, dtypes
 from teenygrad.tensor import Tensor
 
@@ -25,9 +26,14 @@ def get_parameters(obj: Any) -> List[Tensor]:
   """The Tensors of get_state_dict, for an optimiser, which leaves out repeats and those that require no gradient."""
   return list(get_state_dict(obj).values())
 
+def _check_dict(x: Any) -> None:
+  if not isinstance(x, Mapping): raise TypeError(f"a dict of Tensors by name is expected, such as get_state_dict(model) gives, not {shown(x)}")
+
 def load_state_dict(model: Any, state_dict: Dict[str, Any], strict: bool = True, verbose: bool = True) -> None:
   """Gives the model's Tensors the values of those (Tensors or arrays) of the same names, in the model's dtypes. KeyError if one is missing and
-  strict; ValueError for another shape. Nothing is changed then. Prints, if verbose, which names are not used or missing."""
+  strict; ValueError for another shape; TypeError if state_dict is none. Nothing is changed then. Prints, if verbose, which names are not used or
+  missing."""
+  _check_dict(state_dict)
   own = get_state_dict(model)
   missing, unused = [k for k in own if k not in state_dict], [k for k in state_dict if k not in own]
   if strict and missing: raise KeyError(f"the state has no {', '.join(missing)}")
@@ -52,18 +58,24 @@ def _safetensors() -> Any:
   return safetensors
 
 def safe_save(tensors: Dict[str, Tensor], fn: Any, metadata: Optional[Dict[str, str]] = None) -> None:
-  """Writes Tensors by name into a file of that path, as a whole: if it fails, what was there before is still there. TypeError for what is no Tensor;
-  OSError if the file can't be written; ImportError without the package safetensors."""
+  """Writes Tensors by name into a file of that path, as a whole: if it fails, what was there before is still there. TypeError for what is no Tensor,
+  ValueError for the name __metadata__; OSError if the file can't be written; ImportError without the package safetensors."""
   safetensors = _safetensors()
+  _check_dict(tensors)
   for name, t in tensors.items():
     if not isinstance(t, Tensor): raise TypeError(f"{name} is no Tensor, but of {type(t)}")
+  if "__metadata__" in tensors: raise ValueError("__metadata__ is no name of a Tensor: the format keeps it for the metadata")
   data = {name: (t.detach().bitcast(dtypes.uint16) if t.dtype == dtypes.bfloat16 else t).numpy() for name, t in tensors.items()}
   specs = {name: safetensors.TensorSpec(dtype="bfloat16" if tensors[name].dtype == dtypes.bfloat16 else x.dtype.name, shape=list(x.shape),
                                         data_ptr=x.ctypes.data, data_len=x.nbytes) for name, x in data.items()}
-  _replace(os.path.realpath(os.fspath(fn)), safetensors.serialize(specs, metadata=metadata))
+  _replace(os.fspath(fn), safetensors.serialize(specs, metadata=metadata))
 
 def _replace(path: str, content: bytes) -> None:
-  """Writes a file beside the path and, once it is on the disk, moves it there."""
+  """Writes a file beside the path and, once it is on the disk, moves it there. A device or a pipe is written to."""
+  if os.path.exists(path) and not os.path.isfile(path):
+    with open(path, "wb") as f: f.write(content)
+    return
+  path = os.path.realpath(path)
   beside = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.part"
   try:
     with open(beside, "xb") as f:

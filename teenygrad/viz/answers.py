@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import numpy as np
 from teenygrad import _engine
+from teenygrad.arguments import shown
 from teenygrad.helpers import prod
+from teenygrad.tensor import Tensor
 from teenygrad.viz import model, recording
 from teenygrad.viz.recording import LINES, line_text
 
@@ -19,9 +21,8 @@ class Answer(str):
 
 def explain(t: Any, loss: Any = None, values: bool = False) -> Answer:
   """The answer for a Tensor, as Tensor.why. TypeError for anything else."""
-  from teenygrad.tensor import Tensor
-  for given in (t,) if loss is None else (t, loss):
-    if not isinstance(given, Tensor): raise TypeError(f"a Tensor is expected, not {given!r}")
+  for x in (t,) if loss is None else (t, loss):
+    if not isinstance(x, Tensor): raise TypeError(f"a Tensor is expected, not {shown(x)}")
   with recording.paused():
     parts = [_summary(t), *_computation(t)]
     try: parts += _values(t) if values or t.lazydata.computed else []
@@ -186,7 +187,6 @@ def _culprit(n: Node, by_id: Dict[int, Node], counts: Dict[int, Tuple[float, flo
 # *** the gradient ***
 
 def _gradient(t: Any, loss: Any) -> List[str]:
-  from teenygrad.tensor import Tensor
   if t.grad is not None:
     state = "computed" if t.grad.lazydata.computed else "not computed yet"
     return [f"Its grad is there, {state}."] + ([] if loss is None else _reached(t, loss))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import html, json, os, platform, re, sys, time
 from typing import Any, Dict, List, Optional
 from teenygrad import _engine
+from teenygrad.arguments import shown
 from teenygrad.viz import model
 from teenygrad.viz.recording import LINES, Recording, Schedule, join, short, write_file
 
@@ -43,7 +44,9 @@ class Picture:
 
 def describe(*tensors: Any) -> dict:
   """What would compute the tensors, as the engine tells it, but for the times. ValueError if they all are computed."""
-  if not tensors: raise TypeError("a Tensor is expected")
+  if not tensors: raise TypeError("a tensor is expected")
+  for t in tensors:
+    if not hasattr(t, "lazydata") and not isinstance(t, _engine.LazyBuffer): raise TypeError(f"a Tensor is expected, not {shown(t)}")
   description = _engine.explain([getattr(t, "lazydata", t) for t in tensors])
   if description is None or not description["kernels"]: raise ValueError("there is nothing to compute: the value is at hand")
   return {**description, "what": "pending", "targets": len(tensors), "asked": 0., "planned": 0.}

@@ -49,6 +49,7 @@ def _note_line(code: Any, number: int, call: str, of: int) -> int:
 
 def _origin(buffer: Any) -> int:
   """The number of the line that asks for an operation right now: the engine calls this for each."""
+  if _looking.depth: return 0
   frame, call, of = sys._getframe().f_back, "", 0
   while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
     call = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
@@ -109,7 +110,8 @@ class Moment(NamedTuple):
 
 class Recording:
   """A context manager that notes all realizes, of all threads. `schedules`: the distinct ones. Leaving it writes the file, if there is one to
-  write; should that fail, OSError is raised, nothing is lost, and `save` can be called with another path. It can be entered again."""
+  write; should that fail, OSError is raised (or, if an exception is leaving it, a warning given), nothing is lost, and `save` can be called with
+  another path. It can be entered again."""
   def __init__(self, path: Optional[str] = None, keep: bool = False, write: str = "page"):
     if path is not None and not isinstance(path, (str, os.PathLike)): raise TypeError(f"a path is expected, not {path!r}")
     self.path, self.write = None if path is None else os.path.abspath(path), write
@@ -128,7 +130,11 @@ class Recording:
   def __enter__(self) -> Recording: start(self); return self
   def __exit__(self, exc_type, exc_value, traceback) -> None:
     stop(self)
-    if self.path: self.save(self.path)
+    if not self.path: return
+    try: self.save(self.path)
+    except OSError as e:
+      if exc_type is None: raise
+      warnings.warn(str(e), RuntimeWarning, stacklevel=2)  # what the program raised must get through
 
   def keep(self, buffer: Any, number: int) -> None:
     node = _engine.node(buffer)
@@ -190,7 +196,14 @@ def join(first: Moment, second: Optional[Moment] = None) -> Moment:
 
 _active: Tuple[Recording, ...] = ()
 
+class _Looking(threading.local):
+  """How many of the tools are at work in this thread: what they compute is not the program's."""
+  depth = 0
+
+_looking = _Looking()
+
 def _told(description: dict) -> None:
+  if _looking.depth: return
   for recording in _active: recording.add(description)
 
 def start(recording: Recording) -> None:
@@ -220,12 +233,10 @@ def kept_nodes() -> Dict[int, dict]:
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-  """Nothing is noted within: what the tools themselves compute is not the program's."""
-  before = _engine.set_recorder(None), _engine.set_tracer(None)
+  """Nothing is noted within by this thread; others go on being watched."""
+  _looking.depth += 1
   try: yield
-  finally:
-    _engine.set_recorder(before[0])
-    _engine.set_tracer(before[1])
+  finally: _looking.depth -= 1
 
 def _forget() -> None:
   """A child process has its own work; its parent writes the files. Another thread may have held the lock."""
@@ -238,19 +249,27 @@ os.register_at_fork(after_in_child=_forget)
 
 # *** files ***
 
+def is_special(path: str) -> bool:
+  """Whether it is a device or a pipe, which nothing is to be put in the place of."""
+  return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
 def check_writable(path: str) -> None:
   """OSError unless a file can be put there."""
   folder = os.path.dirname(os.path.abspath(path))
   if os.path.isdir(path): raise IsADirectoryError(f"{path} is a folder, no file to write")
+  if is_special(path): return
   if not os.path.isdir(folder): raise FileNotFoundError(f"no folder {folder} to write {os.path.basename(path)} into")
   if not os.access(folder, os.W_OK): raise PermissionError(f"no permission to write {os.path.basename(path)} into {folder}")
 
 def write_file(path: str, content: str) -> None:
-  """All of it or nothing: written beside the file, then moved there. OSError says which file."""
-  path = os.path.abspath(path)
+  """All of it or nothing: written beside the file, then moved there; a device or a pipe is written to. OSError says which file."""
   check_writable(path)
-  temporary = ""
+  temporary, special = "", is_special(path)
+  path = os.path.abspath(path) if special else os.path.realpath(path)  # a link stays one; /dev/stdout has no other name
   try:
+    if special:
+      with open(path, "w", encoding="utf-8", errors="backslashreplace") as f: f.write(content)
+      return
     handle, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", suffix=".new", dir=os.path.dirname(path))
     with open(handle, "w", encoding="utf-8", errors="backslashreplace") as f: f.write(content)
     umask = os.umask(0)
