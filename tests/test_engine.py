@@ -593,6 +593,13 @@ def test_argsort(name, isa):
   for args in ((), (0, False), ("a", False, 1), (0, False, "a")): pytest.raises(TypeError, lb.argsort, *args)
   assert lb.argsort(1, True, 2).schedule()[0].text == "SORT (2,) along (3,) int64:"
 
+@pytest.mark.parametrize("threads", [1, 2, 16, 256])
+def test_rows_that_no_memory_holds(threads):
+  """Every worker would have one: 2^60 bytes."""
+  _engine.set_threads(threads)
+  row = LazyBuffer(np.ones((1, 1), np.float32)).expand((2, 2**56))
+  with pytest.raises(MemoryError): _engine.realize([row.argsort(1, False, 1)])
+
 def random_index(rng, shape, n, shift=100):
   """Indices into n, some from the end; the buffer computes them from what is outside: zeros of a padding would be out of range."""
   a = rng.integers(-n, n, shape)
