@@ -35,8 +35,8 @@ static int fail(tg_status status) {
   return -1;
 }
 
-/* The step of an axis in C order, from that of the next one. Too large for any memory, as it may be where a value has no
- * elements, it is 0. */
+/* The step of an axis in C order, from the step and size of the one inside it. 0 if it is too large for any memory, as
+ * it may be where a value has no elements. */
 static int64_t outward(int64_t step, int64_t size) {
   bool large = __builtin_mul_overflow(step, size ? size : 1, &step) || step > INT64_MAX / 16;
   return large ? 0 : step;
