@@ -1,6 +1,6 @@
 """What the engine computes, against NumPy (bfloat16: PyTorch): every operation on every dtype, reductions, casts, creation,
 and contractions; on every instruction set this machine has, with several numbers of threads."""
-import functools, itertools, math
+import fractions, functools, itertools, math
 
 import numpy as np
 import pytest
@@ -150,6 +150,19 @@ def test_bits_and_floors(name, isa):
     a, b = (x.ravel() for x in np.meshgrid(np.array([0., -0., 1, -1, 7, -7, np.inf, -np.inf, np.nan], name),
                                                np.array([0., -0., 2, -2, np.inf, -np.inf, np.nan], name)))
     equal(value(LazyBuffer(a).e(MathOps.FLOORDIV, LazyBuffer(b))), torch.floor_divide(torch.tensor(a), torch.tensor(b)).numpy())
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_large_quotients_are_rounded_down(name, isa):
+  """Exactly, by an FMA, as long as they have no more bits than a number; PyTorch's are one off at times."""
+  rng, bits = np.random.default_rng(6), 24 if name == "float32" else 53
+  y = rng.standard_normal(3000).astype(name)
+  x = (y * 2.0 ** rng.uniform(0, bits, 3000) * rng.choice([-1, 1], 3000)).astype(name)
+  x, y = x[abs(x / y) < 2.0 ** bits], y[abs(x / y) < 2.0 ** bits]
+  floor = [math.floor(fractions.Fraction(float(a)) / fractions.Fraction(float(b))) for a, b in zip(x, y)]
+  off = abs(value(LazyBuffer(x).e(MathOps.FLOORDIV, LazyBuffer(y))) - np.array(floor, name))
+  assert off.max() <= (0 if _engine.info()["isa"] != "base" else 1)
+  rest = [fractions.Fraction(float(a)) - fractions.Fraction(float(b)) * f for a, b, f in zip(x, y, floor)]
+  equal(value(LazyBuffer(x).e(BinaryOps.MOD, LazyBuffer(y))), np.array([float(r) for r in rest], name))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_where(name, isa):
@@ -579,6 +592,13 @@ def test_argsort(name, isa):
   for count in (-1, 4): pytest.raises(ValueError, lb.argsort, 1, False, count)
   for args in ((), (0, False), ("a", False, 1), (0, False, "a")): pytest.raises(TypeError, lb.argsort, *args)
   assert lb.argsort(1, True, 2).schedule()[0].text == "SORT (2,) along (3,) int64:"
+
+@pytest.mark.parametrize("threads", [1, 2, 16, 256])
+def test_rows_that_no_memory_holds(threads):
+  """Every worker would have one: 2^60 bytes."""
+  _engine.set_threads(threads)
+  row = LazyBuffer(np.ones((1, 1), np.float32)).expand((2, 2**56))
+  with pytest.raises(MemoryError): _engine.realize([row.argsort(1, False, 1)])
 
 def random_index(rng, shape, n, shift=100):
   """Indices into n, some from the end; the buffer computes them from what is outside: zeros of a padding would be out of range."""

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import hostile
-from teenygrad import Tensor
+from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 from teenygrad.nn import optim
+from teenygrad.ops import MathOps
 
 WRITERS = {"assign", "_update", "__setitem__", *(f"__i{op}__" for op in ("add", "sub", "mul", "truediv", "pow", "matmul", "floordiv", "mod", "and", "or", "xor",
                                                                            "lshift", "rshift"))}
@@ -110,6 +111,17 @@ def test_what_is_taken():
   for x in (np.float16(1.5), np.float32(1.5), np.int8(3), np.uint64(2**64 - 1), np.bool_(True)):
     assert T(x).shape == () and T(x).dtype == dtypes.from_np(x.dtype) and T(x).item() == x
   assert T(np.float64(1.5)).dtype == T.default_type and T(np.int64(3), dtype=dtypes.half).dtype == dtypes.half
+
+def test_arguments_that_compute_what_they_are_for():
+  """Realizing a part of a value puts a new node in its place, and lets go of the one that was there."""
+  a, b = np.arange(64, dtype=np.float32).reshape(8, 8), np.ones((8, 3), np.float32)
+  part, other, made = (Tensor(a) + 1).lazydata.shrink(((0, 4), (0, 8))), Tensor(b).lazydata, []
+  class Computing:
+    def __bool__(self):
+      _engine.realize([part])
+      made.extend(Tensor.ones(1).lazydata.expand((5,)).e(MathOps.EXP) for _ in range(100))  # in the memory of what was let go of
+      return False
+  np.testing.assert_array_equal(part.dot(other, Computing()).realized.toCPU(), (a[:4] + 1) @ b)
 
 def test_an_array_that_shrinks_while_it_is_read():
   class Shrinking(np.ndarray): pass

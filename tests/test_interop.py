@@ -222,6 +222,19 @@ def test_memoryviews_of_every_dtype_and_shape():
   same(memoryview(w + 1), [2, 3])
   same(memoryview(w.lazydata), [1, 2])
   assert memoryview(Tensor.ones(10**9)).strides == (0,)
+  empty = memoryview(Tensor.ones(0).lazydata.expand((2**40, 2**40, 0)))
+  assert (empty.shape, empty.nbytes, empty.c_contiguous) == ((2**40, 2**40, 0), 0, True)
+
+def test_memoryviews_count_their_bytes():
+  for t in (Tensor.ones(2**62), Tensor.ones(2**62 + 2), Tensor.ones(2**61)):
+    with pytest.raises(BufferError, match="more than a buffer can have"): memoryview(t)
+  assert memoryview(Tensor.ones(2**61 - 1)).nbytes == 2**63 - 4
+
+def test_memoryviews_are_those_of_a_lazybuffer():
+  for other in (None, b"bytes", "itself"):
+    t = Tensor.ones(2)
+    t.lazydata = t if other == "itself" else other
+    with pytest.raises(TypeError, match="LazyBuffer"): memoryview(t)
 
 class Buffer(ctypes.Structure):
   """Py_buffer."""
@@ -452,7 +465,7 @@ def test_dropped_capsules():
 
 BAD_OFFERS = [({"lanes": 4}, "lanes"), ({"bits": 128}, "dtype"), ({"code": 5}, "dtype"), ({"bits": 4}, "dtype"), ({"device_type": 2}, "device"),
               ({"ndim": 40}, "dimensions"), ({"ndim": -1}, "dimensions"), ({"byte_offset": 2}, "aligned"), ({"major": 2}, "version"),
-              ({"data": None}, "aligned")]
+              ({"data": None}, "address 0 is not aligned")]
 
 @pytest.mark.parametrize("changes, message", BAD_OFFERS, ids=str)
 def test_offers_that_are_refused(changes, message):
@@ -466,6 +479,7 @@ def test_offers_that_are_refused(changes, message):
 
 def test_offers_of_sizes_that_do_not_exist():
   for changes in ({"size": -1}, {"size": 2**62}, {"size": 2**62, "strides": None}, {"stride": 2**62, "size": 4}, {"stride": -2**62, "size": 4},
+                  {"stride": -2**61, "size": 3},
                   {"size": 2**60, "stride": 1}):
     p = Producer(np.ones((2, 3), np.float32), **changes)
     with pytest.raises((ValueError, MemoryError)): Tensor.from_dlpack(p)
@@ -620,6 +634,23 @@ def test_deleters_in_other_threads_without_the_gil():
   same(t, np.full(10_000, 2))
   del t
   assert live() == before
+
+def test_deleters_without_the_gil_beside_another_interpreter():
+  """Then PyGILState_Check no longer tells."""
+  code = ("import ctypes, gc, numpy as np; from teenygrad import Tensor\n"
+          "try: import _interpreters as interpreters\n"
+          "except ImportError: import _xxsubinterpreters as interpreters\n"
+          "other = interpreters.create()\n"
+          "pointer = ctypes.pythonapi.PyCapsule_GetPointer\n"
+          "pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)\n"
+          "c = Tensor.from_dlpack(np.arange(5.), copy=False).lazydata.__dlpack__(max_version=(1, 0), copy=False)\n"
+          "gc.collect()\n"
+          "managed = pointer(c, b'dltensor_versioned')\n"
+          "ctypes.pythonapi.PyCapsule_SetName(ctypes.py_object(c), b'used_dltensor_versioned')\n"
+          "ctypes.CFUNCTYPE(None, ctypes.c_void_p)(ctypes.c_void_p.from_address(managed + 16).value)(managed)\n"
+          "del c; print('let go')")
+  r = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+  assert (r.returncode, r.stdout) == (0, "let go\n"), r.stderr
 
 def test_code_that_runs_when_memory_is_released():
   """The end of another library's array may run Python code that uses tensors."""

@@ -102,6 +102,13 @@ class TestData:
     d = _engine.explain([b.reshape(40, 50).sum(1).lazydata, b.reshape(50, 40).max(1).lazydata])
     assert len(d["kernels"]) == 2 and all("MUL" in [op["op"] for op in model.operations(d, k)] for k in range(2))
 
+  def test_a_sort_has_a_name(self):
+    d = _engine.explain([tensor(5, 6).argsort(1).lazydata])
+    (op,) = [op for k in range(len(d["kernels"])) for op in model.operations(d, k) if op["op"] != "RANDOM"]
+    assert op["op"] == "SORT" and None not in [n["kind"] for n in d["nodes"]]
+    text = viz.text(tensor(5, 6).sort(1)[0] + 1)
+    assert "SORT 5 along 6" in text and "a sort needs a loop of its own" in text
+
   def test_views_have_formulas(self):
     d = _engine.explain([(tensor(6, 8).pad(((1, 0), (0, 2))).permute(1, 0) + 1).lazydata])
     (op,) = model.operations(d, 0)

@@ -14,7 +14,7 @@ int64_t tg_task_points(int64_t points, int64_t unit, int64_t cost) {
 
 tg_status tg_workspace_init(tg_workspace *w, int workers, size_t each) {
   w->each = tg_aligned(each);
-  w->total = w->each * (size_t)workers;
+  if (__builtin_mul_overflow(w->each, (size_t)workers, &w->total)) return tg_fail_memory(SIZE_MAX);
   w->memory = tg_block_alloc(w->total);
   return w->memory ? TG_OK : tg_fail_memory(w->total);
 }

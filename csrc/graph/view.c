@@ -58,7 +58,7 @@ tg_status tg_view_strided(int ndim, const int64_t *shape, const int64_t *stride,
     whole.hi[i] = shape[i] - 1;
     tg_level_edit(level->stride)[i] = shape[i] == 1 ? 0 : stride[i];
   }
-  if (level->size > 0 && (!tg_level_range(ndim, level->stride, 0, &whole, &min, &max) || max - min == INT64_MAX)) {
+  if (level->size > 0 && (!tg_level_range(ndim, level->stride, 0, &whole, &min, &max) || max - min >= INT64_MAX / 16)) {
     tg_view_unref(level);
     return tg_fail(TG_ERR_VALUE, "the positions of a view of shape %s overflow", tg_level_show(text, ndim, shape));
   }

@@ -13,7 +13,8 @@ static const char *const kind_name[] = {
     [TG_NODE_BUFFER] = "BUFFER",   [TG_NODE_CONST] = "CONST",   [TG_NODE_ARANGE] = "ARANGE",
     [TG_NODE_RANDOM] = "RANDOM",   [TG_NODE_CAST] = "CAST",     [TG_NODE_ELEMENTWISE] = "ELEMENTWISE",
     [TG_NODE_BITCAST] = "BITCAST", [TG_NODE_REDUCE] = "REDUCE", [TG_NODE_COPY] = "COPY",
-    [TG_NODE_SCAN] = "SCAN",       [TG_NODE_GATHER] = "GATHER", [TG_NODE_SCATTER] = "SCATTER"};
+    [TG_NODE_SCAN] = "SCAN",       [TG_NODE_SORT] = "SORT",     [TG_NODE_GATHER] = "GATHER",
+    [TG_NODE_SCATTER] = "SCATTER"};
 
 static const char *op_name(const tg_node *n) {
   bool named = n->kind == TG_NODE_ELEMENTWISE || n->kind == TG_NODE_REDUCE;
@@ -74,7 +75,7 @@ static PyObject *source_of(int64_t place, const tg_edge *e) {
   char text[FORMULA];
   bool plain = tg_view_is_contiguous(e->view) && e->view->size == e->node->shape->size;
   if (!plain) tg_view_print(e->view, text, sizeof text);
-  return Py_BuildValue("(LNz)", (long long)place, convert_sizes(e->view->shape, e->view->ndim), plain ? NULL : text);
+  return Py_BuildValue("(LNz)", (long long)place, convert_shape(e->view), plain ? NULL : text);
 }
 
 static PyObject *sources_of(const tg_member *m) {

@@ -35,6 +35,13 @@ static int fail(tg_status status) {
   return -1;
 }
 
+/* The step of an axis in C order, from the step and size of the one inside it. 0 if it is too large for any memory, as
+ * it may be where a value has no elements. */
+static int64_t outward(int64_t step, int64_t size) {
+  bool large = __builtin_mul_overflow(step, size ? size : 1, &step) || step > INT64_MAX / 16;
+  return large ? 0 : step;
+}
+
 /* The value as it lies beneath a view of one level. */
 static void look(const tg_view *v, tg_buffer *buffer, tg_dtype dtype, place *p) {
   int64_t dense = 1;
@@ -45,7 +52,7 @@ static void look(const tg_view *v, tg_buffer *buffer, tg_dtype dtype, place *p) 
   for (int i = v->ndim - 1; i >= 0; i--) {
     p->shape[i] = v->shape[i];
     p->stride[i] = v->shape[i] == 1 || !v->size ? dense : v->stride[i];
-    dense *= v->shape[i] ? v->shape[i] : 1;
+    dense = outward(dense, v->shape[i]);
   }
 }
 
@@ -53,7 +60,7 @@ static bool lies_as(const place *p, layout wanted) {
   int64_t dense = 1;
   for (int i = p->ndim - 1; i >= 0; i--) {
     if (wanted == DENSE ? p->stride[i] != dense : p->stride[i] < 0) return wanted == STRIDED;
-    dense *= p->shape[i] ? p->shape[i] : 1;
+    dense = outward(dense, p->shape[i]);
   }
   return true;
 }
@@ -160,6 +167,12 @@ int exchange_get_buffer(lazybuffer *b, Py_buffer *view, int flags) {
                  tg_dtypes[b->node->dtype].attribute);
     return -1;
   }
+  Py_ssize_t itemsize = (Py_ssize_t)tg_itemsize((tg_dtype)b->node->dtype), bytes;
+  if (__builtin_mul_overflow(b->view->size, itemsize, &bytes)) { /* seen, of few in memory */
+    PyErr_Format(PyExc_BufferError, "%lld elements of %s are more than a buffer can have", (long long)b->view->size,
+                 tg_dtypes[b->node->dtype].attribute);
+    return -1;
+  }
   bool fortran = asks_for(flags, PyBUF_F_CONTIGUOUS);
   bool any = fortran || (asks_for(flags, PyBUF_STRIDES) && !asks_for(flags, PyBUF_C_CONTIGUOUS) &&
                          !asks_for(flags, PyBUF_ANY_CONTIGUOUS));
@@ -169,12 +182,10 @@ int exchange_get_buffer(lazybuffer *b, Py_buffer *view, int flags) {
     tg_buffer_unref(p.buffer);
     return fail(tg_fail_memory(sizeof *e));
   }
-  Py_ssize_t itemsize = (Py_ssize_t)tg_itemsize(p.dtype), bytes = itemsize;
   e->buffer = p.buffer;
   for (int i = 0; i < p.ndim; i++) {
     e->shape[i] = (Py_ssize_t)p.shape[i];
     e->stride[i] = (Py_ssize_t)p.stride[i] * itemsize;
-    bytes *= e->shape[i];
   }
   *view = (Py_buffer){.buf = p.data, .len = bytes, .itemsize = itemsize, .readonly = 1, .ndim = p.ndim, .internal = e};
   view->format = flags & PyBUF_FORMAT ? (char *)format[p.dtype] : NULL;
@@ -203,7 +214,9 @@ static int tensor_get_buffer(PyObject *self, Py_buffer *view, int flags) {
   PyObject *lazydata = PyObject_GetAttrString(self, "lazydata");
   view->obj = NULL;
   if (!lazydata) return -1;
-  int failed = PyObject_GetBuffer(lazydata, view, flags);
+  int failed = -1;
+  if (lazybuffer_check(lazydata)) failed = exchange_get_buffer((lazybuffer *)lazydata, view, flags);
+  else PyErr_Format(PyExc_TypeError, "a LazyBuffer is expected, not %.200s", Py_TYPE(lazydata)->tp_name);
   Py_DECREF(lazydata);
   return failed;
 }
@@ -239,6 +252,16 @@ static void take_back(lent *l) {
 static void delete_old(dl_managed *m) { take_back(m->manager); }
 static void delete_versioned(dl_managed_versioned *m) { take_back(m->manager); }
 
+/* Is Python this thread's to use? PyGILState_Check says so to everyone once there has been a second interpreter. */
+static bool has_gil(void) {
+#if PY_VERSION_HEX >= 0x030d0000
+  PyThreadState *running = PyThreadState_GetUnchecked();
+#else
+  PyThreadState *running = _PyThreadState_UncheckedGet();
+#endif
+  return running && running == PyGILState_GetThisThreadState();
+}
+
 /* Deleters of others may run Python code, while an exception is set here. They may also be called without the GIL, even
  * after the interpreter has ended: then there is none. */
 typedef struct exception {
@@ -247,7 +270,7 @@ typedef struct exception {
 } exception;
 
 static exception save_exception(void) {
-  exception e = {.saved = Py_IsInitialized() && PyGILState_Check()};
+  exception e = {.saved = Py_IsInitialized() && has_gil()};
   if (e.saved) PyErr_Fetch(&e.type, &e.value, &e.traceback);
   return e;
 }
@@ -420,7 +443,7 @@ static int read_offer(PyObject *capsule, offer *o, tg_view **view, int64_t *firs
   bool ok = !*count || (t->data && start % tg_itemsize(o->dtype) == 0);
   if (!ok) {
     tg_view_unref(*view);
-    return refuse("memory at %llx is not aligned to its elements of %lld bytes", (long long)start,
+    return refuse("memory at address %lld is not aligned to its elements of %lld bytes", (long long)start,
                   (long long)tg_itemsize(o->dtype));
   }
   return 0;

@@ -323,17 +323,17 @@ static PyObject *lazybuffer_r(lazybuffer *b, PyObject *const *args, Py_ssize_t n
 }
 
 static PyObject *lazybuffer_dot(lazybuffer *self, PyObject *const *args, Py_ssize_t nargs) {
-  tg_edge factor[2] = {edge_of(self)}, result = {NULL, NULL};
+  tg_edge result = {NULL, NULL};
   bool swapped[2] = {false, false};
   if (nargs < 1 || nargs > 3) return PyErr_Format(PyExc_TypeError, "dot takes 1 to 3 arguments (%zd given)", nargs);
-  for (int i = 1; i < nargs; i++) {
+  for (int i = 1; i < nargs; i++) { /* which may run code that realizes self, and so replaces its node */
     int truth = PyObject_IsTrue(args[i]);
     if (truth < 0) return NULL;
     swapped[i - 1] = truth;
   }
   lazybuffer *other = checked(args[0]);
   if (!other) return NULL;
-  factor[1] = edge_of(other);
+  const tg_edge factor[2] = {edge_of(self), edge_of(other)};
   return wrap_edge(tg_dot(factor, swapped, &result), result);
 }
 

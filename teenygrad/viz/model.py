@@ -91,8 +91,7 @@ def reason(description: dict, kernel: int) -> str:
   names = f"kernel {readers[0]}" if len(readers) == 1 else f"kernels {', '.join(map(str, readers[:-1]))} and {readers[-1]}"
   first = kernels[readers[0]]
   also = " (and was asked for)" if any(n["target"] for n in stored) else ""
-  if this["kind"] in ("SCAN", "SCATTER"):
-    what = "running sum" if this["kind"] == "SCAN" else "scattered addition"
+  if what := {"SCAN": "running sum", "SORT": "sort", "SCATTER": "scattered addition"}.get(this["kind"]):
     return f"a {what} needs a loop of its own; {names} read{'s' * (len(readers) == 1)} it{also}"
   if any(n["required"] for n in stored) and first["kind"] == "CONTRACT":
     return f"{names} read{'s' * (len(readers) == 1)} it as a factor of a product, which packs it from memory many times{also}"

@@ -20,7 +20,8 @@ def schedule_text(*tensors: Any) -> str:
 def heading(d: dict, i: int, limit: dict) -> str:
   """A line about a kernel."""
   k = d["kernels"][i]
-  domain = model.shape_text(k["shape"]) + (f" {'along' if k['kind'] == 'SCAN' else 'over'} {model.shape_text(k['reduced'])}" if k["reduced"] else "")
+  joined = "along" if k["kind"] in ("SCAN", "SORT") else "over"
+  domain = model.shape_text(k["shape"]) + (f" {joined} {model.shape_text(k['reduced'])}" if k["reduced"] else "")
   return (f"{k['kind']} {domain} {model.short_dtype(k['dtype'])}: {model.size_text(k['read'] + k['written'])}, {model.flops_text(k['flops'])}, "
           f"at least {model.time_text(model.estimate(k, limit))}, bound by {model.bound(k, limit)}")
 
