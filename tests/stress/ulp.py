@@ -37,7 +37,7 @@ FUNCTIONS = {
   "sin": (op(UnaryOps.SIN), np.sin, mpmath.sin, (0.51, 0.51)),
   "sqrt": (op(UnaryOps.SQRT), np.sqrt, mpmath.sqrt, (0.5, 0.5)),
   "reciprocal": (method("reciprocal"), np.reciprocal, lambda x: 1 / x, (0.5, 0.5)),
-  "exp": (op(MathOps.EXP), np.exp, mp_exp(mpmath.exp), (0.86, 0.51)),
+  "exp": (op(MathOps.EXP), np.exp, mp_exp(mpmath.exp), (0.87, 0.51)),
   "log": (op(MathOps.LOG), np.log, mpmath.log, (0.95, 0.51)),
   "tanh": (op(MathOps.TANH), np.tanh, mpmath.tanh, (1.1, 0.5)),
   "sigmoid": (method("sigmoid"), sigmoid, mp_sigmoid, (1.15, 0.51)),
