@@ -11,7 +11,7 @@ CPU = 1  # DLPack's number
 
 def of_array(a: np.ndarray) -> LazyBuffer:
   """A copy of the elements, of NumPy's types or of ml_dtypes' bfloat16. KeyError for what has no dtype."""
-  if a.dtype.name == "bfloat16": return LazyBuffer.fromCPU(a.view(np.uint16)).cast(dtypes.bfloat16, True)
+  if a.dtype.kind == "V" and a.dtype.name == "bfloat16": return LazyBuffer.fromCPU(a.view(np.uint16)).cast(dtypes.bfloat16, True)
   dtypes.from_np(a.dtype)
   return LazyBuffer.fromCPU(a)
 

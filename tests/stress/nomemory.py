@@ -12,7 +12,7 @@ except ImportError: sys.exit("this Python has no _testcapi: skipped")
 from programs import A, ENGINE, X, outcome
 from repeated import held
 
-MOST, ROUNDS = 3000, 20  # places in a program; a leak grows in each round, what is filled once does not
+MOST, ROUNDS = 3000, 100  # places in a program; a leak grows in each round, what is filled once does not
 
 def attempt(program, n, forever):
   """The type of the exception with the n-th allocation failing, or None."""
