@@ -5,14 +5,14 @@ PYTHONPATH=tests/stress REPEATS=1000 SECONDS=60 python3-dbg -m pytest -p referen
 A debug build of Python also checks each count of references and each block that it frees. Its own total, sys.gettotalrefcount(), is of no use here:
 NumPy and PyTorch, not built for it, drop references that it has counted. A test does the same in every run, so what it leaves it leaves each time: a
 count that grows in every one of ROUNDS rounds by as many as there were runs fails it. (Caches of Python's and NumPy's texts fill by a few in hundreds
-of runs.) Tests that can't be run twice, or not ROUNDS times in their SECONDS, are left out."""
+of runs.) Tests that can't be run twice, or not LEAST times a round in their SECONDS, are left out."""
 import functools, gc, itertools, os, sys, time
 
 import pytest
 from repeated import again, held, summary
 
 REPEATS, SECONDS = int(os.environ.get("REPEATS") or 1000), float(os.environ.get("SECONDS") or 60)
-ROUNDS, WARM_UP, TITLE = 5, 3, "repeated tests"
+ROUNDS, WARM_UP, LEAST, TITLE = 5, 3, 20, "repeated tests"
 
 @functools.cache
 def living():
@@ -43,7 +43,7 @@ def pytest_pyfunc_call(pyfuncitem):
     counts["not twice"] = 1
     return result
   repeats = min(REPEATS, int(SECONDS / max(time.perf_counter() - start, 1e-6))) // ROUNDS
-  if not repeats:
+  if repeats < LEAST:
     counts["too long"] = 1
     return result
   for _ in range(WARM_UP): run()
