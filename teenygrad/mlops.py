@@ -288,6 +288,8 @@ class Slice(Function):
 class Cat(Function):
   """The operands one after the other along axis dim: a sum of operands padded with zeros to their places; of many, 16 at a time, and then those."""
   def forward(self, *xs: LazyBuffer, dim: int) -> LazyBuffer:
+    dtype = max(x.dtype for x in xs)  # of all: two integer types may not have each other's numbers
+    xs = tuple(x.cast(dtype) for x in xs)
     ends = list(accumulate(x.shape[dim] for x in xs))
     self.args = [tuple((end - x.shape[dim], end) if i == dim else (0, s) for i, s in enumerate(x.shape)) for x, end in zip(xs, ends)]
     if len(xs) > 16: return Cat("CPU").forward(*[Cat("CPU").forward(*xs[i:i+16], dim=dim) for i in range(0, len(xs), 16)], dim=dim)

@@ -900,3 +900,9 @@ def test_one_integer_without_axes_is_an_int(of):
     t[key(of)] = theirs[key(torch.tensor)] = 50
     np.testing.assert_array_equal(t.numpy(), theirs.numpy())
   with pytest.raises(IndexError, match="index 2 is out of range for an axis of size 2"): Tensor(x)[of(2)]
+
+@pytest.mark.parametrize("many", [1, 9])
+def test_cat_of_several_dtypes(many):
+  """Each goes to the common dtype by itself: -1 is no uint64."""
+  parts = [np.array([-1, 2], np.int8), np.array([2**63], np.uint64), np.array([0.5])] * many
+  np.testing.assert_array_equal(Tensor.cat(*map(Tensor, parts)).numpy(), np.concatenate([p.astype(np.float64) for p in parts]))
