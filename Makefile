@@ -78,7 +78,7 @@ runtime = $(if $(findstring clang,$(CC)),libclang_rt.$(1)-$(shell uname -m).so,l
 preload = $(shell $(CC) -print-file-name=$(call runtime,$(1),$(2))) $(shell gcc -print-file-name=libstdc++.so.6)
 
 asan: PRELOAD = $(call preload,asan,asan)
-asan: OPTIONS = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+asan: OPTIONS = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096 UBSAN_OPTIONS=print_stacktrace=1
 ubsan: PRELOAD = $(call preload,ubsan_standalone,ubsan)
 ubsan: OPTIONS = UBSAN_OPTIONS=print_stacktrace=1
 # Address randomization is off because ThreadSanitizer can't place its shadow under all of it. A fork while threads
