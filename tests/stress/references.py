@@ -12,7 +12,7 @@ import pytest
 from repeated import again, held, summary
 
 REPEATS, SECONDS = int(os.environ.get("REPEATS") or 1000), float(os.environ.get("SECONDS") or 60)
-ROUNDS, WARM_UP, LEAST, TITLE = 5, 3, 20, "repeated tests"
+ROUNDS, WARM_UP, LEAST, TITLE = 5, 200, 20, "repeated tests"
 
 @functools.cache
 def living():
@@ -46,7 +46,7 @@ def pytest_pyfunc_call(pyfuncitem):
   if repeats < LEAST:
     counts["too long"] = 1
     return result
-  for _ in range(WARM_UP): run()
+  for _ in range(min(WARM_UP, ROUNDS * repeats)): run()
   gc.collect()
   gc.freeze()  # what lives already need not be looked at in each collection
   try: least = growth(run, repeats)
