@@ -788,7 +788,7 @@ class Tensor(Interop, Composed):
     assert min(self.ndim, key.ndim, value.ndim) > 1 and self.shape[-1] == key.shape[-1] and key.shape[-2] == value.shape[-2], \
       f"attention of queries {self.shape}, keys {key.shape} and values {value.shape}"
     if is_causal and attn_mask is not None: raise ValueError("attention with a mask and is_causal: multiply the mask by a lower triangle instead")
-    scores = self.dot(key.transpose(-1, -2)) / math.sqrt(self.shape[-1])
+    scores = self.dot(key.transpose(-1, -2)) / math.sqrt(max(1, self.shape[-1]))
     mask: Any = None if attn_mask is None else arguments.operand(attn_mask, "the mask")
     if is_causal: mask = Tensor.ones(self.shape[-2], key.shape[-2], dtype=dtypes.bool).tril()
     if mask is not None: scores = mask.where(scores, -math.inf) if mask.dtype == dtypes.bool else scores + mask

@@ -1,6 +1,6 @@
 """What docs/accuracy.md states: how close functions, sums and products are to the exact value, their special values, and that bits do not depend on
 the number of threads or the run. References are float64."""
-import itertools, os, sys
+import functools, itertools, os, sys
 
 import numpy as np
 import pytest
@@ -20,9 +20,13 @@ EPS = 2.0**-24  # half the distance of 1 to the next float32
 # Where tests/stress/ulp.py has found the largest errors, with fused multiply-add and without.
 HARD = {"exp2": ["-0x1.f9fc6ap+6", "-0x1.f9ff92p+6"], "log2": ["0x1.580184p+0", "0x1.5aaf8ep+0"],
         "exp": ["0x1.8172b4p+5", "0x1.20d21p+2"], "log": ["0x1.4665f2p+0", "0x1.585d12p+0"],
-        "tanh": ["0x1.0008b8p+0", "0x1.d0a63ap-1"], "sigmoid": ["-0x1.e5412p+5", "-0x1.920814p+5"], "expm1": ["0x1.121578p+4", "0x1.114c48p+4"],
-        "log1p": ["-0x1.444aaap-2", "0x1.17a5dcp-2"], "acosh": ["0x1.88090ep+0"], "tan": ["-0x1.e6befcp+18"],
-        "sin": ["-0x1.6df2bap+8", "0x1.79d77p+4"]}
+        "tanh": ["0x1.0008b8p+0", "0x1.d0a63ap-1"], "sigmoid": ["-0x1.e5412p+5", "-0x1.920814p+5"],
+        "sin": ["0x1.79d77p+4"], "cos": ["0x1.16065ap+11"], "tan": ["0x1.361a5ep+33"],
+        "expm1": ["0x1.1146f2p+4", "0x1.1176fap+4"], "log1p": ["0x1.22944ap-2", "0x1.1715ecp-2"], "elu": ["-0x1.1fa0a6p-2", "-0x1.2628ep-2"],
+        "sinh": ["0x1.627f22p+6", "0x1.65962cp+6"], "cosh": ["0x1.6004bcp+6", "0x1.62e09ep+6"], "asinh": ["0x1.24ef4cp+0"],
+        "acosh": ["0x1.e14b28p+1"], "atanh": ["0x1.f3e9d6p-3", "0x1.f50fd2p-3"], "rsqrt": ["0x1.019566p-126"],
+        "softplus": ["-0x1.44069ep+0", "-0x1.43d0bcp+0"], "softsign": ["0x1.ffd7fep+10"],
+        "silu": ["-0x1.9fe368p+6"], "mish": ["-0x1.9fe368p+6"], "gelu": ["-0x1.424cbap+3"]}
 
 def checked(name, dtype, x):
   """Every result is within the limit, with the sign and the NaNs of the reference. Returns the largest error."""
@@ -188,6 +192,50 @@ def test_products_of_halves_are_not_rounded_before_their_sum(dtype, bits):
     columns = (v.reshape(50, 10) * w.reshape(50, 10)).sum(0).float().numpy()
     want = (x * y).reshape(50, 10)
     assert np.all(np.abs(columns - want.sum(0)) <= 2.0**-bits * np.abs(want.sum(0)) + 100 * EPS * np.abs(want).sum(0))
+
+def in_order(a, step):
+  """Rows folded in the order of csrc/kernels/kernels.h: blocks of 256 in 16 lanes, which meet in halves, then blocks in pairs."""
+  blocks = []
+  for first in range(0, a.shape[1], 256):
+    block = a[:, first:first + 256]
+    if block.shape[1] < 16: lanes = [functools.reduce(step, block.T)]
+    else: lanes = [functools.reduce(step, block[:, i::16].T) for i in range(16)]
+    while len(lanes) > 1: lanes = [step(x, y) for x, y in zip(lanes[:len(lanes) // 2], lanes[len(lanes) // 2:])]
+    blocks.append(lanes[0])
+  while len(blocks) > 1: blocks = [step(*pair) if len(pair) == 2 else pair[0] for pair in (blocks[i:i + 2] for i in range(0, len(blocks), 2))]
+  return blocks[0]
+
+def ways(a):
+  """The same rows in other places: a Tensor, and the axes along which it has them."""
+  yield Tensor(a), -1
+  yield Tensor(np.ascontiguousarray(a.T)), 0               # columns
+  yield Tensor(np.ascontiguousarray(a.T)).transpose(0, 1), 1
+  yield Tensor(a) + 0.0, 1                                 # computed on the way
+  yield Tensor(np.ascontiguousarray(a.T)).neg().neg().transpose(0, 1), 1
+  yield Tensor(np.pad(a, ((0, 0), (1, 2)))).shrink(((0, a.shape[0]), (1, a.shape[1] + 1))), 1
+  yield Tensor(a[:, ::-1].copy()).flip(1), 1
+  if a.shape[1] % 5 == 0:                                        # runs of a fifth, in rows and in columns
+    runs = a.reshape(a.shape[0], 5, -1).transpose(1, 0, 2)
+    yield Tensor(np.ascontiguousarray(runs)), (0, 2)
+    yield Tensor(np.ascontiguousarray(runs.transpose(0, 2, 1))), (0, 1)
+    yield Tensor(np.pad(a.reshape(a.shape[0], 5, -1), ((0, 0), (0, 0), (0, 3)))).shrink(((0, a.shape[0]), (0, 5), (0, a.shape[1] // 5))), (1, 2)
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows, n", [(3, 1), (70, 2), (3, 15), (70, 16), (5, 31), (100, 47), (600, 47), (40, 48), (3, 250), (700, 257), (5, 300),
+                                     (3, 1000), (2, 1025), (1030, 130), (2, 5000), (1, 70000), (530, 1000)])
+def test_the_order_of_a_sum_depends_on_its_length_alone(rows, n, dtype):
+  a = np.random.default_rng(n).standard_normal((rows, n)).astype(dtype)
+  total, product = in_order(a, np.add), in_order(a + dtype(1.5), np.multiply)
+  for isa in ISAS:
+    _engine.set_isa(isa)
+    for threads in (1, 3):
+      _engine.set_threads(threads)
+      for t, axis in ways(a):
+        np.testing.assert_array_equal(t.sum(axis).numpy(), total)
+        np.testing.assert_array_equal((t + 1.5).prod(axis).numpy() if isinstance(axis, int) else product, product)
+        fused = t - t.sum(axis, keepdim=True)
+        np.testing.assert_array_equal(fused.numpy(), t.numpy() - total.reshape(t.sum(axis, keepdim=True).shape))
+        np.testing.assert_array_equal((t * t).sum(axis).numpy(), in_order(a * a, np.add))
 
 # ---- the same bits ----
 

@@ -37,7 +37,7 @@ static tg_status read_task(void *context, int64_t task, int worker) {
   const int64_t at = task * STREAM_TASK / (int64_t)sizeof(float);
   float sum = 0;
   (void)worker;
-  tgk.sum[TG_F32](&sum, p->memory, &at, 1, (size_t)STREAM_TASK / sizeof sum);
+  tgk.sum[TG_F32].rows(&sum, p->memory, &at, 1, (size_t)STREAM_TASK / sizeof sum);
   return TG_OK;
 }
 

@@ -6,7 +6,8 @@
  *   rows     | row, row, ... | as many whole rows as fit a block, or a part of one long row after the other
  *   columns  the same point of TG_BLOCK rows at a time, where rows are short or lie across memory
  *
- * The order of summation depends on the shape alone: blocks of a long row are added in pairs.
+ * Either way what is folded meets in the order of kernels.h: of a long row its blocks in pairs, in columns the points
+ * of a lane and then the lanes.
  * Owns: nothing between calls, but for a tg_rows. Caller: run.c. */
 #include "exec/rows.h"
 
@@ -33,6 +34,7 @@ typedef struct tg_rows {
   tg_workspace scratch;
   int64_t nrow, row;      /* rows and points in each */
   int64_t tile, per_task; /* rows of a tile, rows of a task */
+  int64_t lanes;          /* columns: in which the row, less than a block, is folded */
 } job;
 
 /* ---- preparing ---- */
@@ -58,13 +60,17 @@ static tg_status compile_all(job *j) {
   return TG_OK;
 }
 
+static size_t local_bytes(const job *j, int i) {
+  int64_t blocks = tg_ceil_div(j->row, TG_BLOCK); /* partial results of a long row */
+  int64_t elements = j->kernel->locals[i].row ? tg_max(j->tile, blocks) : j->tile * j->row;
+  return tg_aligned((size_t)elements * tg_itemsize(j->kernel->locals[i].dtype));
+}
+
 static void plan_locals(job *j) {
   const tg_kernel *k = j->kernel;
-  int64_t blocks = tg_ceil_div(j->row, TG_BLOCK); /* partial results of a long row */
   for (int i = 0; i < k->nlocal; i++) {
-    int64_t elements = k->locals[i].row ? tg_max(j->tile, blocks) : j->tile * j->row;
     j->local_at[i] = j->each;
-    j->each += tg_aligned((size_t)elements * tg_itemsize(k->locals[i].dtype));
+    j->each += local_bytes(j, i) * (size_t)(k->locals[i].row ? j->lanes : 1);
   }
 }
 
@@ -80,17 +86,7 @@ static int64_t cost_of_row(const job *j) {
 
 /* ---- running ---- */
 
-/* The folds that the points' program has: their locals hold the identity first (columns), or partial results of the
- * row at last, which are added in pairs. */
-static void start_folds(const tg_program *p, void *const *local, int64_t rows) {
-  for (int i = 0; i < p->ninstr; i++) {
-    const tg_instr *in = &p->instr[i];
-    if (in->code != TG_I_FOLD) continue;
-    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
-    tg_fold_clear(&f, (tg_dtype)in->dtype, local[in->arg], rows);
-  }
-}
-
+/* Partial results of the long row at last are combined in pairs. */
 static void finish_folds(const tg_program *p, void *const *local, int64_t blocks) {
   for (int i = 0; i < p->ninstr; i++) {
     const tg_instr *in = &p->instr[i];
@@ -100,20 +96,56 @@ static void finish_folds(const tg_program *p, void *const *local, int64_t blocks
   }
 }
 
-static void run_points(const job *j, const phase *p, const tg_program *program, char *memory, void *const *local,
-                       int64_t first, int64_t rows) {
+/* What is folded in columns has all its lanes in memory, one behind the other: the next point combines with its own. */
+static void start_folds(const job *j, const tg_program *p, char *memory, int64_t rows) {
+  for (int i = 0; i < p->ninstr; i++) {
+    const tg_instr *in = &p->instr[i];
+    if (in->code != TG_I_FOLD) continue;
+    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
+    tg_fold_clear(&f, memory + j->local_at[in->arg], rows * j->lanes);
+  }
+}
+
+static void choose_lane(const job *j, const tg_program *p, char *memory, void **local, int64_t rows, int64_t lane) {
+  for (int i = 0; i < p->ninstr; i++) {
+    const tg_instr *in = &p->instr[i];
+    if (in->code != TG_I_FOLD) continue;
+    local[in->arg] = memory + j->local_at[in->arg] + (size_t)(lane * rows) * tg_itemsize((tg_dtype)in->dtype);
+  }
+}
+
+static void finish_lanes(const job *j, const tg_program *p, void *const *local, int64_t rows) {
+  for (int i = 0; i < p->ninstr; i++) {
+    const tg_instr *in = &p->instr[i];
+    if (in->code != TG_I_FOLD) continue;
+    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
+    tg_fold_halves(&f, local[in->arg], j->lanes, rows);
+  }
+}
+
+static void run_columns(const job *j, const phase *p, const tg_program *program, char *memory, void **local,
+                        int64_t first, int64_t rows) {
   const tg_kernel *k = j->kernel;
-  tg_tile tile = {.local = local, .row = j->row, .columns = k->reduced_first};
-  if (k->reduced_first) {
-    int64_t idx[TG_MAX_DIMS] = {0};
-    start_folds(program, local, rows);
-    for (int64_t point = 0; point < j->row; point++) {
-      tg_unflatten(point, k->shape + k->nout, k->nred, idx);
-      tile.offset = point * rows;
-      tg_vm_run(p->points, memory + p->points_at, j->slots, idx, first, rows, &tile);
-    }
+  tg_tile tile = {.local = local, .row = j->row, .columns = true};
+  int64_t idx[TG_MAX_DIMS] = {0};
+  start_folds(j, program, memory, rows);
+  for (int64_t point = 0; point < j->row; point++) {
+    choose_lane(j, program, memory, local, rows, point % j->lanes);
+    tg_unflatten(point, k->shape + k->nout, k->nred, idx);
+    tile.offset = point * rows;
+    tg_vm_run(p->points, memory + p->points_at, j->slots, idx, first, rows, &tile);
+  }
+  choose_lane(j, program, memory, local, rows, 0);
+  finish_lanes(j, program, local, rows);
+}
+
+static void run_points(const job *j, const phase *p, const tg_program *program, char *memory, void **local,
+                       int64_t first, int64_t rows) {
+  if (j->kernel->reduced_first) {
+    run_columns(j, p, program, memory, local, first, rows);
     return;
   }
+  tg_tile tile = {.local = local, .row = j->row};
   int64_t none = 0, points = rows * j->row;
   for (tile.offset = 0; tile.offset < points; tile.offset += TG_BLOCK)
     tg_vm_run(p->points, memory + p->points_at, j->slots, &none, first * j->row + tile.offset,
@@ -185,6 +217,7 @@ static tg_status open(const tg_kernel *k, void *const *slots, int workers, job *
   j->phases = (phase *)(void *)(j + 1);
   j->local_at = (size_t *)(void *)(j->phases + k->nphase);
   j->tile = tg_min(j->nrow, k->reduced_first ? TG_BLOCK : tg_max(1, TG_BLOCK / tg_max(1, j->row)));
+  j->lanes = k->reduced_first && j->row >= TGK_FOLD_LANES ? TGK_FOLD_LANES : 1;
   j->each = tg_aligned((size_t)k->nlocal * sizeof(void *));
   tg_status status = compile_all(j);
   if (!status) {

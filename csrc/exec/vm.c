@@ -429,11 +429,11 @@ static void fold(const step *s, const tg_tile *tile, int64_t n, const void *valu
   }
   if (n < tile->row) to += (size_t)(tile->offset / TG_BLOCK) * itemsize;
   int64_t length = tg_min(tile->row, n), rows = n / length;
-  tg_fold_clear(&s->fold, (tg_dtype)s->instr->dtype, to, rows);
+  tg_fold_clear(&s->fold, to, rows);
   for (int64_t first = 0; first < rows; first += FOLD_ROWS) {
     int64_t at[FOLD_ROWS], count = tg_min(FOLD_ROWS, rows - first);
     for (int64_t i = 0; i < count; i++) at[i] = (first + i) * length;
-    s->fold.block(to + (size_t)first * itemsize, value, at, (size_t)count, (size_t)length);
+    s->fold.fold.rows(to + (size_t)first * itemsize, value, at, (size_t)count, (size_t)length);
   }
 }
 

@@ -7,9 +7,8 @@ static void release(tg_edge *e) {
   tg_view_unref(e->view);
 }
 
-/* The shape that n <= 3 operands broadcast to. */
-static tg_status broadcast_shape(const tg_edge *operand, int n, int *ndim, int64_t *shape) {
-  char text[3][256] = {""};
+/* The shape that n operands broadcast to, if they do. */
+static bool broadcast_shape(const tg_edge *operand, int n, int *ndim, int64_t *shape) {
   *ndim = 0;
   for (int i = 0; i < n; i++)
     if (operand[i].view->ndim > *ndim) *ndim = operand[i].view->ndim;
@@ -19,22 +18,18 @@ static tg_status broadcast_shape(const tg_edge *operand, int n, int *ndim, int64
       const tg_view *v = operand[i].view;
       int own = d - (*ndim - v->ndim);
       if (own < 0 || v->shape[own] == 1 || v->shape[own] == shape[d]) continue;
-      if (shape[d] != 1) goto fail;
+      if (shape[d] != 1) return false;
       shape[d] = v->shape[own];
     }
   }
-  return TG_OK;
-fail:
-  for (int i = 0; i < n; i++) tg_format_shape(text[i], sizeof text[i], operand[i].view->ndim, operand[i].view->shape);
-  return tg_fail(TG_ERR_VALUE, "shapes %s, %s%s%s can't be broadcast together", text[0], text[1], n > 2 ? ", " : "",
-                 text[2]);
+  return true;
 }
 
-tg_status tg_broadcast(tg_op op, const tg_edge *operand, tg_edge *out) {
+/* op on operands in that shape. */
+static tg_status apply(tg_op op, const tg_edge *operand, int ndim, const int64_t *shape, tg_edge *out) {
   tg_edge src[3] = {{0}};
-  int64_t shape[TG_MAX_DIMS];
-  int ndim, arity = tg_ops[op].arity;
-  tg_status status = broadcast_shape(operand, arity, &ndim, shape);
+  int arity = tg_ops[op].arity;
+  tg_status status = TG_OK;
   for (int i = 0; i < arity && !status; i++) {
     src[i].node = operand[i].node;
     status = tg_view_expand(operand[i].view, ndim, shape, &src[i].view);
@@ -52,6 +47,17 @@ tg_status tg_broadcast(tg_op op, const tg_edge *operand, tg_edge *out) {
   for (int i = 0; i < arity; i++) tg_view_unref(src[i].view);
   if (!status) *out = result;
   return status;
+}
+
+tg_status tg_broadcast(tg_op op, const tg_edge *operand, tg_edge *out) {
+  char text[3][256] = {""};
+  int64_t shape[TG_MAX_DIMS];
+  int ndim, arity = tg_ops[op].arity;
+  if (broadcast_shape(operand, arity, &ndim, shape)) return apply(op, operand, ndim, shape, out);
+  for (int i = 0; i < arity; i++)
+    tg_format_shape(text[i], sizeof text[i], operand[i].view->ndim, operand[i].view->shape);
+  return tg_fail(TG_ERR_VALUE, "shapes %s, %s%s%s can't be broadcast together", text[0], text[1], arity > 2 ? ", " : "",
+                 text[2]);
 }
 
 /* A factor with its last axes (rows, columns, k): one of them 1, that of the other factor. */
@@ -81,14 +87,14 @@ tg_status tg_dot(const tg_edge *factor, const bool *swapped, tg_edge *out) {
   tg_status status = TG_OK;
   for (int i = 0; i < 2 && !status; i++) status = matrix(&factor[i], i, swapped[i], &of[i].view);
   if (status) goto done;
-  if (broadcast_shape(of, 2, &ndim, shape)) { /* its message has the shapes with the axes made for the product */
+  if (!broadcast_shape(of, 2, &ndim, shape)) {
     char text[2][256] = {"", ""};
     for (int i = 0; i < 2; i++) tg_format_shape(text[i], sizeof text[i], factor[i].view->ndim, factor[i].view->shape);
     status = tg_fail(TG_ERR_VALUE, "the shapes %s and %s of a matrix product can't be broadcast together", text[0],
                      text[1]);
     goto done;
   }
-  if ((status = tg_broadcast(TG_OP_MUL, of, &product))) goto done;
+  if ((status = apply(TG_OP_MUL, of, ndim, shape, &product))) goto done;
   int last = product.view->ndim - 1;
   if (product.view->shape[last] == 1) { /* nothing to add up */
     sum = product;

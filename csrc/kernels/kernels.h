@@ -23,12 +23,32 @@
 typedef void (*tgk_unary_fn)(void *dst, const void *a, size_t n);
 typedef void (*tgk_binary_fn)(void *dst, const void *a, const void *b, size_t n);
 typedef void (*tgk_where_fn)(void *dst, const void *cond, const void *a, const void *b, size_t n);
-/* acc[i] = acc[i] (+) row[0] (+) ... (+) row[n-1] for i < count, where row is a + at[i], in elements; in a fixed order
- * that depends on n alone. */
+/* The order in which n floats are combined, whoever does it. A block of up to TGK_FOLD_BLOCK of them is taken in
+ * TGK_FOLD_LANES lanes, element i in lane i mod 16; then lanes i and i + 8 are combined, and on in halves, until one is
+ * left. A block of fewer elements than lanes is taken one after the other. Blocks meet in pairs like the carries of a
+ * binary counter:
+ *
+ *     block:   0   1   2   3   4 ...
+ *               \ /     \ /    |
+ *     level 1:  01      23     |
+ *                 \____/       |
+ *     level 2:    0123         4
+ *
+ * So the error of a sum is at most that of 20 + log2(n / 256) additions in a row, and its bits hang on n alone. */
+#define TGK_FOLD_BLOCK 256
+#define TGK_FOLD_LANES 16
+/* acc[i] = acc[i] (+) row[0] (+) ... (+) row[n-1] for i < count, where row is a + at[i], in elements. */
 typedef void (*tgk_fold_fn)(void *acc, const void *a, const int64_t *at, size_t count, size_t n);
 /* The same in the same order for the products of two rows, each rounded. */
 typedef void (*tgk_fold_products_fn)(void *acc, const void *a, const int64_t *a_at, const void *b, const int64_t *b_at,
                                      size_t count, size_t n);
+/* One row, or the products of two. They lie in runs of `run` elements at a + a_at[i], and begin with element `first` of
+ * the first one. */
+typedef void (*tgk_fold_runs_fn)(void *acc, const void *a, const int64_t *a_at, const void *b, const int64_t *b_at,
+                                 size_t first, size_t run, size_t n);
+/* n blocks of `rows` elements, 16 or more, side by side: to[i] = to[i] (+) a[at[0] + i] (+) a[at[1] + i] ...
+ * `lanes` has room for 16 n elements, n rounded up to whole vectors. */
+typedef void (*tgk_fold_columns_fn)(void *to, void *lanes, const void *a, const int64_t *at, size_t rows, size_t n);
 /* dst[i] = src[i * step], step in elements, may be negative or 0. */
 typedef void (*tgk_strided_fn)(void *dst, const void *src, int64_t step, size_t n);
 /* dst[i * drow + j * dstep] = src[i * srow + j * sstep] for i < rows, j < n; nothing overlaps. */
@@ -80,6 +100,17 @@ typedef struct tgk_gemm {
   int mr, lanes;
 } tgk_gemm;
 
+typedef struct tgk_fold {
+  tgk_fold_fn rows;
+  tgk_fold_runs_fn runs;
+  tgk_fold_columns_fn columns; /* NULL for integers */
+} tgk_fold;
+
+typedef struct tgk_fold_products {
+  tgk_fold_products_fn rows;
+  tgk_fold_runs_fn runs;
+} tgk_fold_products;
+
 typedef struct tgk_table {
   /* [op][computed dtype]; the ops of kind UNARY and BINARY in graph/ops.def, NULL where the dtype
    * has no such operation: bool NEG, SUB, MOD, FLOORDIV, SHL, SHR, operations on bits of floats (and the scheduler
@@ -99,10 +130,10 @@ typedef struct tgk_table {
   tgk_unary_fn cast[TG_DTYPE_COUNT][TG_DTYPE_COUNT];
   /* float32 registers rounded to what F16 / BF16 can hold, [F16] and [BF16] only. */
   tgk_unary_fn round[TG_DTYPE_COUNT];
-  tgk_fold_fn sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT], prod[TG_DTYPE_COUNT]; /* computed dtypes */
-  tgk_fold_products_fn sum_products[TG_DTYPE_COUNT];    /* F32 and F64 only */
-  tgk_strided_fn strided[4];                            /* [log2 of itemsize] */
-  tgk_copy_rows_fn copy_rows[4];                        /* the same, as is: */
+  tgk_fold sum[TG_DTYPE_COUNT], max[TG_DTYPE_COUNT], prod[TG_DTYPE_COUNT]; /* computed dtypes */
+  tgk_fold_products sum_products[TG_DTYPE_COUNT];                          /* F32 and F64 only */
+  tgk_strided_fn strided[4];                                               /* [log2 of itemsize] */
+  tgk_copy_rows_fn copy_rows[4];                                           /* the same, as is: */
   tgk_rows_fn rows[4];
   tgk_stream_fn stream;
   tgk_stream_end_fn stream_end;

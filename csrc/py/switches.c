@@ -122,8 +122,7 @@ PyMethodDef switch_methods[] = {
     {"set_isa", py_set_isa, METH_O, "set_isa(name)\n--\n\nSwitches to 'base', 'avx2' or 'avx512'."},
     {"memory", py_memory, METH_NOARGS,
      "memory()\n--\n\nThe engine's memory: small objects; blocks of data and their bytes, in use and kept for reuse; "
-     "the largest "
-     "number of bytes in use since reset_peak; and how often memory was asked for."},
+     "the largest number of bytes in use since reset_peak; and how often memory was asked for."},
     {"reset_peak", py_reset_peak, METH_NOARGS, "reset_peak()\n--\n\nStarts memory()['peak_bytes'] anew."},
     {"trim", py_trim, METH_NOARGS, "trim()\n--\n\nGives memory kept for reuse back to the system."},
     {"fail_at", py_fail_at, METH_VARARGS,

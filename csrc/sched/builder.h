@@ -37,11 +37,11 @@ typedef struct item {
   float cost;                       /* of computing one element from what is stored, estimated */
   float points;                     /* how many elements its readers compute in all */
   int32_t weight;                   /* instructions that takes */
-  int32_t raw_readers, raw_refs;    /* readers in the graph as built, references they hold */
+  int64_t raw_refs;                 /* references that readers in the graph as built hold */
   uint8_t nedge;
   bool target, must_store, live, alive;
   bool carries_reduce, carries_contraction; /* unfinished ones, read by nothing else */
-  bool above_reduce;                        /* is one, or is computed from one without a value in memory between */
+  bool above_reduce;                        /* is one that rows can fold, or may be computed from one in its kernel */
   bool output;                              /* written to memory by its group */
 } item;
 

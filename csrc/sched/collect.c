@@ -107,14 +107,14 @@ static bool is_sum(const tg_node *n) { return n->kind == TG_NODE_REDUCE && n->op
 
 static bool is_product(const tg_node *n) { return n->kind == TG_NODE_ELEMENTWISE && n->op == TG_OP_MUL; }
 
-/* A sum over (a view of) another sum that nobody else reads is one sum over both domains: so the
- * gradient of a convolution's input, an overlap-add of sums, never stores its windows. */
-static tg_status merge_sums(const tg_builder *b, reduction *r, tg_node **source, tg_view **domain) {
+/* A sum over (a view of) another sum that nobody else has is one sum over both domains: so the gradient of a
+ * convolution's input, an overlap-add of sums, never stores its windows. What somebody has might be computed before:
+ * then this sum would have other bits. */
+static tg_status merge_sums(reduction *r, tg_node **source, tg_view **domain) {
   while (is_sum(*source)) {
     const tg_node *inner = *source;
     if (tg_computed((tg_dtype)inner->dtype) != inner->dtype) return TG_OK; /* 16-bit floats are rounded in between */
-    const item *it = &b->items[inner->mark];
-    if (it->raw_readers > 1 || it->target) return TG_OK;
+    if (inner->refs > 1) return TG_OK;
     if ((*domain)->size > inner->shape->size * MAX_RECOMPUTE) return TG_OK;
     if (tg_view_is_contiguous(*domain) && !is_product(inner->src[0].node))
       return TG_OK; /* rows first, then their sums */
@@ -196,7 +196,7 @@ static tg_status add_reduction(tg_builder *b, int64_t i) {
   if (status) return status;
   r.nred = domain->ndim - r.nout;
   bool rewritten = b->fused && is_sum(n);
-  if (rewritten && (status = merge_sums(b, &r, &source, &domain))) goto fail;
+  if (rewritten && (status = merge_sums(&r, &source, &domain))) goto fail;
   if (rewritten && (status = match_contraction(b, &r, source, domain, &va, &vb))) goto fail;
   r.merged = r.nred != __builtin_popcount(n->axes);
   for (int d = 0; d < r.nout + r.nred; d++) r.shape[d] = domain->shape[d];
@@ -230,16 +230,10 @@ static tg_status add_scan(tg_builder *b, int64_t i) {
 
 /* ---- all of it ---- */
 
-static void count_raw_readers(tg_builder *b) {
+static void count_raw_refs(tg_builder *b) {
   for (int64_t i = 0; i < b->nitem; i++) {
     const tg_node *n = b->items[i].node;
-    for (int j = 0; j < n->nsrc; j++) {
-      item *src = &b->items[n->src[j].node->mark];
-      src->raw_refs++;
-      bool again = false;
-      for (int k = 0; k < j; k++) again |= n->src[k].node == n->src[j].node;
-      src->raw_readers += !again;
-    }
+    for (int j = 0; j < n->nsrc; j++) b->items[n->src[j].node->mark].raw_refs++;
   }
 }
 
@@ -264,7 +258,7 @@ tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) {
     if ((status = visit(b, targets[i]))) return status;
     b->items[targets[i]->mark].target = true;
   }
-  count_raw_readers(b);
+  count_raw_refs(b);
   for (int64_t i = 0; i < b->nitem; i++) {
     const tg_node *n = b->items[i].node;
     if (tg_interrupted()) return tg_interrupt_status();

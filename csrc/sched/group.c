@@ -65,6 +65,7 @@ static void estimate_costs(tg_builder *b) {
     it->carries_contraction = it->reduction >= 0 && b->reductions[it->reduction].contraction;
     it->above_reduce = it->reduction >= 0 && !it->carries_contraction;
     if (is_plain_reduce(b, it)) it->carried = i;
+    if (it->node->kind == TG_NODE_COPY) it->above_reduce = b->items[b->edges[it->first_edge].src].above_reduce;
     if (!is_computed(it->node)) continue;
     for (int64_t e = it->first_edge; e >= 0 && e < it->first_edge + it->nedge; e++) {
       const item *src = &b->items[b->edges[e].src];

@@ -198,8 +198,8 @@ class Reference:
 
 # *** ours ***
 
-def run_ours(steps):
-  """What is checked, with dtypes, computed where the program says so. Values are dropped after their last use."""
+def run_ours(steps, drop=True):
+  """What is checked, with dtypes, computed where the program says so. Values are dropped after their last use, or kept."""
   values, out = {}, []
   last = {name: i for i, s in enumerate(steps) for name in (s.name, *s.sources)}
   for i, s in enumerate(steps):
@@ -210,7 +210,7 @@ def run_ours(steps):
       t = s.call(s.ours, values)
       out.append(None if t is None else (t.dtype, t.numpy()))
     for name in (s.name, *s.sources):
-      if name and last[name] == i: values.pop(name, None)
+      if drop and name and last[name] == i: values.pop(name, None)
   return out
 
 # *** both ***
@@ -306,6 +306,18 @@ def difference(steps, kinds, settings, want=None, figures=None):
       same, sums = x[0] == y[0] and np.array_equal(x[1], y[1], equal_nan=x[1].dtype.kind == "f"), "grad" in s.ours or s.sources[0] in inexact
       if figures is not None: figures["sums" if sums else "others", bool(same)] += 1
       if not same and not sums: return pair[0], f"{s.text(s.ours)}: other bits than without fusion, and no sums"
+  return None
+
+def order_matters(steps, kinds, setting):
+  """What is wrong with results that are read at the end, first to last and last to first: their bits must be the same. 16-bit floats are left out, as
+  a product of these that is summed is rounded if it is read before."""
+  if {"float16", "bfloat16"} & set(kinds.values()): return None
+  setting.set()
+  checks = [s for s in steps if s.kind == CHECK]
+  graph = [s for s in steps if s.kind not in (CHECK, COMPUTE)]
+  for s, x, y in zip(checks, run_ours(graph + checks, drop=False), run_ours(graph + checks[::-1], drop=False)[::-1]):
+    if x is None or np.array_equal(x[1], y[1], equal_nan=x[1].dtype.kind == "f"): continue
+    return f"{s.text(s.ours)}: other bits where the last result is read first"
   return None
 
 # *** making one smaller ***
