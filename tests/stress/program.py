@@ -110,7 +110,7 @@ class Step(NamedTuple):
     names = dict(zip("xyzw", (prefix + x for x in self.sources))) | dict(zip("pqrs", map(repr, self.args)))
     return re.sub(r"\b[xyzwpqrs]\b", lambda m: names[m[0]], text)
 
-@functools.lru_cache(None)
+@functools.lru_cache(4096)
 def function(text, sources, args): return eval(f"lambda {','.join('xyzw'[:sources] + 'pqrs'[:args])}: {text}", globals())
 
 # *** PyTorch's run ***
@@ -129,6 +129,8 @@ def disturbs(func):
   """What Noise does to an operation of PyTorch: 0 nothing, 1 changes its results, 2 its operands as well."""
   name = func._schema.name.removeprefix("aten::")
   return 0 if func._schema.is_mutable or func.is_view or name in QUIET else 1 if name in ELEMENTARY else 2
+
+def disturbs_parts(func): return func._schema.name == "aten::convolution_backward"
 
 class Noise(TorchDispatchMode):
   """Operands and results of whatever PyTorch computes are off by eps, relatively, up or down, and by the least spacing of numbers."""
@@ -149,6 +151,9 @@ class Noise(TorchDispatchMode):
     if how == 2: args = [self.off(a) if isinstance(a, torch.Tensor) else a for a in args]
     out = func(*args, **(kwargs or {}))
     if isinstance(out, torch.Tensor): return self.off(out)
+    if disturbs_parts(func) and out[0] is not None:  # the gradient of an image is a sum of windows, each of them rounded
+      parts = func(*[a.abs() if isinstance(a, torch.Tensor) else a for a in args], **(kwargs or {}))[0]
+      out = (out[0] + self.off(parts) - parts, *out[1:])
     return tuple(self.off(t) if isinstance(t, torch.Tensor) else t for t in out) if isinstance(out, tuple) else out
 
 def is_exact(a):
@@ -173,6 +178,7 @@ class Reference:
     if self.noise and not exact and s.sources:
       self.precision(s.name, *s.sources)
       with self.noise: t = s.call(s.theirs, self.values)
+    if any(t is self.values[x] for x in s.sources): t = t.view_as(t)  # a hook of its own, which comes before its source's
     self.values[s.name] = t
     if not t.requires_grad or not self.noise and "float16" not in self.kinds.values(): return
     def hook(g):
