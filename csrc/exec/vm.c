@@ -22,6 +22,7 @@
 
 #include "base/alloc.h"
 #include "base/integers.h"
+#include "base/interrupt.h"
 #include "exec/fold.h"
 #include "exec/walk.h"
 #include "kernels/kernels.h"
@@ -62,13 +63,14 @@ struct tg_vm {
   step steps[];
 };
 
-#define FOLD_ROWS 16 /* rows folded in one call */
-#define MIN_ROW 8    /* points of a row that is gathered as such */
+#define FOLD_ROWS 16     /* rows folded in one call */
+#define STORES_AT_ONCE 4 /* each may touch a new page of 2 MiB, which takes the system a millisecond or two */
+#define MIN_ROW 8        /* points of a row that is gathered as such */
 
 /* ---- compiling ---- */
 
 static int op_cost(const tg_instr *in) {
-  if (in->code == TG_I_RANDOM) return 16;
+  if (in->code == TG_I_RANDOM || in->code == TG_I_GATHER) return 16; /* the latter as it may miss the cache */
   if (in->code == TG_I_OP) return tg_ops[in->op].cost;
   if (in->code == TG_I_KEEP || in->code == TG_I_FOLD || in->code == TG_I_LOCAL) return 1;
   return in->code == TG_I_CONST || in->code == TG_I_ACC ? 0 : 2;
@@ -453,6 +455,7 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
                         int64_t n, const void *acc, const tg_tile *tile, void *target) {
   const tg_program *p = vm->program;
   const void **value = scratch;
+  int stores = 0;
   int64_t points[2][2] = {{start, n}}; /* the first and how many; rows: */
   if (vm->row) {
     points[1][0] = start / vm->row;
@@ -485,7 +488,10 @@ static const void *eval(const tg_vm *vm, void *scratch, void *const *slots, cons
     case TG_I_POSITION: tg_walk_positions(&s->walk, fixed, start, n, (tg_dtype)in->dtype, dst); break;
     case TG_I_VALID: tg_walk_valid(&s->walk, fixed, start, n, dst); break;
     case TG_I_ACC: value[i] = acc; break;
-    case TG_I_STORE: store(vm, s, scratch, slots, fixed, start, n, value[src[0]]); break;
+    case TG_I_STORE:
+      store(vm, s, scratch, slots, fixed, start, n, value[src[0]]);
+      if (++stores % STORES_AT_ONCE == 0 && tg_interrupted()) return NULL;
+      break;
     case TG_I_KEEP: {
       void *to = address_of(s, slots, p, fixed, start, tile);
       if (value[src[0]] != to) memcpy(to, value[src[0]], count * tg_itemsize((tg_dtype)in->dtype));
