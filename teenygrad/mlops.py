@@ -29,7 +29,7 @@ def equal(x: LazyBuffer, y: LazyBuffer) -> LazyBuffer:
   """x == y as bool."""
   if x.dtype is y.dtype and 0 < x.dtype.priority < 9: return (differ := (x - y).cast(dtypes.bool)).e(BinaryOps.CMPLT, differ.const(1))
   return less(x, y).e(BinaryOps.MAX, less(y, x)).e(BinaryOps.CMPLT, known(x.e(BinaryOps.MAX, y)))
-def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer; not -0."; return x.e(BinaryOps.MAX, 0 - x)
+def absolute(x: LazyBuffer) -> LazyBuffer: "The absolute value of a float or a signed integer; not -0."; return (0 - x).e(BinaryOps.MAX, x)
 def share(x: LazyBuffer, y: LazyBuffer, g: LazyBuffer) -> LazyBuffer:
   """x's part of g, the gradient of max(x, y): nothing, all, or half of it for a tie."""
   return select(less(x, y), g.const(0), select(less(y, x), g, g * 0.5))

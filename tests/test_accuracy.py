@@ -237,6 +237,20 @@ def test_the_order_of_a_sum_depends_on_its_length_alone(rows, n, dtype):
         np.testing.assert_array_equal(fused.numpy(), t.numpy() - total.reshape(t.sum(axis, keepdim=True).shape))
         np.testing.assert_array_equal((t * t).sum(axis).numpy(), in_order(a * a, np.add))
 
+def larger(x, y): return np.where((y > x) | (y != y), y, x)
+
+def test_the_first_of_equal_maxima_counts():
+  """So zeros have the sign of the first of them, in the order of the sums, wherever they lie."""
+  rng = np.random.default_rng(1)
+  for rows, n, dtype in itertools.product((3, 600), (2, 17, 47, 300, 1500), (np.float32, np.float64)):
+    a = rng.choice([-0.0, 0.0, -1.0], (rows, n)).astype(dtype)
+    want = np.signbit(in_order(a, larger))
+    for isa in ISAS:
+      _engine.set_isa(isa)
+      for t, axis in ways(a):
+        if t.lazydata.schedule(): continue  # that adds 0.0 or turns signs
+        np.testing.assert_array_equal(np.signbit(t.max(axis).numpy()), want)
+
 # ---- the same bits ----
 
 def program():
@@ -284,3 +298,20 @@ def test_bits_of_functions_do_not_depend_on_the_place():
     want = ulp.computed(ours, x, "float32")
     for start, stop in ((1, 4099), (17, 30), (4098, 4099)):
       np.testing.assert_array_equal(ulp.computed(ours, x[start:stop].copy(), "float32"), want[start:stop], err_msg=name)
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_sums_of_sums_have_the_same_bits_whatever_is_read_or_dropped_before(isa):
+  """Another reader of the inner sum, gone or computed, and the product within it."""
+  _engine.set_isa(isa)
+  a = np.random.default_rng(0).standard_normal((64, 257, 130)).astype(np.float32)
+  found = set()
+  for how in range(4):
+    x = Tensor(a).realize()
+    inner, product = x.sum(1), x * x
+    other, outer, whole = inner * 2, inner.transpose(0, 1).sum(1), product.sum(2).sum(1)
+    del inner
+    if how == 1: Tensor.corealize([other, product])
+    elif how == 2: del other
+    elif how == 3: whole.realize()
+    found.add((outer.numpy().tobytes(), whole.numpy().tobytes()))
+  assert len(found) == 1

@@ -768,7 +768,8 @@ def test_version_and_main():
   done = subprocess.run([sys.executable, "-m", "teenygrad"], capture_output=True, text=True, timeout=300, check=True)
   rows = {line[:16].strip(): line[16:] for line in done.stdout.splitlines()}
   assert rows["teenygrad"] == teenygrad.__version__ and rows["NumPy"] == np.__version__ and rows["Python"] == sys.version.split()[0]
-  assert rows["instruction set"] in ("base", "avx2", "avx512") and int(rows["threads"]) >= 1 and any(word[0].isdigit() for word in rows["compiled by"].split())
+  assert rows["instruction set"] in ("base", "avx2", "avx512") and int(rows["threads"]) >= 1
+  assert any(word[0].isdigit() for word in rows["compiled by"].split())
   for name, unit in (("memory", "GB/s"), ("float32", "GFLOP/s"), ("float64", "GFLOP/s")):
     number, found = rows[name].split()
     assert float(number) > 0 and found == unit

@@ -35,7 +35,7 @@ typedef struct tg_counter {
   uint64_t count;
 } tg_counter;
 
-#define TG_FOLD_LEVELS 48 /* of any counter */
+/* Of a counter; TGK_FOLD_LEVELS do for any. */
 int tg_counter_levels(int64_t partials);
 /* Where the next partial result is to be put: identities. */
 char *tg_counter_next(const tg_counter *c);

@@ -30,6 +30,11 @@
 #define MOST_COLUMNS (2 * TG_BLOCK) /* of a tile: memory is read in long runs, and their lanes stay in L2 */
 #define LEAST_COLUMNS 256
 
+_Static_assert(TG_BLOCK % TGK_FOLD_BLOCK == 0 && (TG_BLOCK / TGK_FOLD_BLOCK & (TG_BLOCK / TGK_FOLD_BLOCK - 1)) == 0 &&
+                   (RUN_POINTS & (RUN_POINTS - 1)) == 0,
+               "parts of a row are a power of two of blocks");
+_Static_assert(RUN_POINTS / MIN_RUN + 2 <= RUNS_AT_ONCE, "the runs of a part are found at once");
+
 typedef struct job {
   const tg_kernel *kernel;
   void *const *slots;
@@ -56,7 +61,7 @@ typedef struct job {
 /* A worker's memory. */
 typedef struct memory {
   char *body, *results, *sums; /* sums: a tile of results */
-  char *blocks, *lanes;        /* columns: levels of the counter of blocks, and [lane][column] of one */
+  char *blocks, *lanes;        /* columns: levels of the counter of blocks, and all lanes of one */
 } memory;
 
 /* a * b * c of non-negative numbers, cut at INT64_MAX: a cost, not a size. */
@@ -110,7 +115,7 @@ static void fold_runs(const job *j, int64_t point, int64_t n, void *to) {
 static void reduce_rows(const job *j, char *scratch, int64_t first, int64_t n, int64_t r0, int64_t r1, char *sums) {
   const tg_kernel *k = j->kernel;
   int64_t idx[TG_MAX_DIMS], none = 0;
-  tg_element levels[TG_FOLD_LEVELS];
+  tg_element levels[TGK_FOLD_LEVELS];
   const int64_t most = j->noperand ? RUN_POINTS : TG_BLOCK;
   tg_fold_clear(&j->fold, sums, n);
   if (j->at_once) {

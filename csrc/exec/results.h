@@ -1,6 +1,6 @@
 /* The end of a reduction: sums (or maxima), while they are in cache, become elements of the output.
  *
- * Owns: walk of the output and compiled epilogue. Callers: run.c, contract.c, dot.c. */
+ * Owns: walk of the output and compiled epilogue. Callers: reduce.c, contract.c, dot.c. */
 #ifndef TG_EXEC_RESULTS_H
 #define TG_EXEC_RESULTS_H
 

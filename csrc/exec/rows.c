@@ -34,7 +34,7 @@ typedef struct tg_rows {
   tg_workspace scratch;
   int64_t nrow, row;      /* rows and points in each */
   int64_t tile, per_task; /* rows of a tile, rows of a task */
-  int64_t lanes;          /* columns: in which the row, less than a block, is folded */
+  int64_t lanes;          /* columns: in which the row, of TG_SHORT_ROW at most and so one block, is folded */
 } job;
 
 /* ---- preparing ---- */

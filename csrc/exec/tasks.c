@@ -1,4 +1,4 @@
-/* Tasks and the memory of workers (see tasks.h). Callers: run.c, rows.c, sequence.c, sort.c. */
+/* Tasks and the memory of workers (see tasks.h). Callers: run.c, reduce.c, rows.c, sequence.c, sort.c. */
 #include "exec/tasks.h"
 
 #include "base/alloc.h"

@@ -13,7 +13,7 @@
  *   scratch:  | pointer of each value | register 0 | register 1 | ... | constants |
  *
  * Invariant: a step's `reg` is -1 only if its value is never in scratch (ACC, LOCAL, what has a home or no value).
- * Callers: run.c, rows.c, sequence.c, contract.c. */
+ * Callers: run.c, reduce.c, rows.c, sequence.c, contract.c. */
 #include "exec/vm.h"
 
 #include <inttypes.h>

@@ -95,6 +95,7 @@ static void set_source(tg_node *n, int i, tg_edge src) {
   if (i == 0) enter(n);
   n->src[i] = src;
   n->nsrc = (uint8_t)(i + 1);
+  if (!again && src.node->readers < 2) src.node->readers++;
   add_refs(src.node, 1, 1);
   tg_view_ref(src.view);
 }

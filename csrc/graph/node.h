@@ -53,6 +53,7 @@ struct tg_node {
   uint8_t op;   /* tg_op */
   uint8_t dtype;
   uint8_t nsrc;
+  uint8_t readers; /* nodes that have ever had it as a source; 2: or more */
   uint32_t axes;
   uint32_t origin; /* who asked for it, a number of the recorder's (tg_node_set_stamp); 0: not known */
   tg_view *shape;  /* contiguous: the node's own shape */

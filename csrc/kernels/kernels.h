@@ -34,9 +34,11 @@ typedef void (*tgk_where_fn)(void *dst, const void *cond, const void *a, const v
  *                 \____/       |
  *     level 2:    0123         4
  *
- * So the error of a sum is at most that of 20 + log2(n / 256) additions in a row, and its bits hang on n alone. */
+ * So the error of a sum is at most that of 20 + log2(n / 256) additions in a row, and its bits hang on n alone (those
+ * of NaN aside). */
 #define TGK_FOLD_BLOCK 256
 #define TGK_FOLD_LANES 16
+#define TGK_FOLD_LEVELS 48 /* of the counter, whatever n */
 /* acc[i] = acc[i] (+) row[0] (+) ... (+) row[n-1] for i < count, where row is a + at[i], in elements. */
 typedef void (*tgk_fold_fn)(void *acc, const void *a, const int64_t *at, size_t count, size_t n);
 /* The same in the same order for the products of two rows, each rounded. */

@@ -9,7 +9,7 @@
  *   vf32_set1(x)                                        x in every lane
  *   vf32_fma(a, b, c) vf64_fma(a, b, c)                 a * b + c, rounded once where TGK_FMA
  *   vf32_select(mask, a, b) vf64_select(mask, a, b)     mask ? a : b, mask all ones or zero by lane
- *   vf32_max(a, b) vf64_max(a, b)                       the larger; NaN if either is
+ *   vf32_max(a, b) vf64_max(a, b)                       the larger, a if they are equal; NaN if either is
  *   vf32_clamp(x, low, high)                            x within scalar bounds; NaN stays
  *   vf32_mul_error(a, b, p)                             a * b - p without rounding, p being a * b rounded
  *   vf32_fma_once(a, b, c)                              a * b + c rounded as if once everywhere, |a * b| <= |c|
@@ -177,22 +177,22 @@ TGK_INLINE bool vi64_any(vi64 mask) { return _mm256_movemask_pd((__m256d)mask) !
 TGK_INLINE bool vi64_any(vi64 mask) { return (mask[0] | mask[1]) != 0; }
 #endif
 
-/* The x86 instructions give their second operand if there is a NaN in either. */
+/* The x86 instructions give their second operand if both are equal, or if there is a NaN in either. */
 #if TGK_AVX512
 TGK_INLINE vf32 vf32_max(vf32 a, vf32 b) {
-  __mmask16 number = _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_ORD_Q);
-  return (vf32)_mm512_mask_max_ps((__m512)a, number, (__m512)a, (__m512)b);
+  __mmask16 number = _mm512_cmp_ps_mask((__m512)b, (__m512)b, _CMP_ORD_Q);
+  return (vf32)_mm512_mask_max_ps((__m512)b, number, (__m512)b, (__m512)a);
 }
 TGK_INLINE vf64 vf64_max(vf64 a, vf64 b) {
-  __mmask8 number = _mm512_cmp_pd_mask((__m512d)a, (__m512d)a, _CMP_ORD_Q);
-  return (vf64)_mm512_mask_max_pd((__m512d)a, number, (__m512d)a, (__m512d)b);
+  __mmask8 number = _mm512_cmp_pd_mask((__m512d)b, (__m512d)b, _CMP_ORD_Q);
+  return (vf64)_mm512_mask_max_pd((__m512d)b, number, (__m512d)b, (__m512d)a);
 }
 TGK_INLINE vf32 vf32_clamp(vf32 x, float low, float high) {
   return (vf32)_mm512_max_ps(_mm512_set1_ps(low), _mm512_min_ps(_mm512_set1_ps(high), (__m512)x));
 }
 #elif TGK_AVX2
-TGK_INLINE vf32 vf32_max(vf32 a, vf32 b) { return vf32_select(a != a, a, (vf32)_mm256_max_ps((__m256)a, (__m256)b)); }
-TGK_INLINE vf64 vf64_max(vf64 a, vf64 b) { return vf64_select(a != a, a, (vf64)_mm256_max_pd((__m256d)a, (__m256d)b)); }
+TGK_INLINE vf32 vf32_max(vf32 a, vf32 b) { return vf32_select(b != b, b, (vf32)_mm256_max_ps((__m256)b, (__m256)a)); }
+TGK_INLINE vf64 vf64_max(vf64 a, vf64 b) { return vf64_select(b != b, b, (vf64)_mm256_max_pd((__m256d)b, (__m256d)a)); }
 TGK_INLINE vf32 vf32_clamp(vf32 x, float low, float high) {
   return (vf32)_mm256_max_ps(_mm256_set1_ps(low), _mm256_min_ps(_mm256_set1_ps(high), (__m256)x));
 }

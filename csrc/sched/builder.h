@@ -115,7 +115,7 @@ tg_status tg_cut_phases(const tg_program *whole, tg_kernel *k) TG_MUST_CHECK;
 
 /* Reduced points below which blocks run across rows rather than along them. */
 #define TG_SHORT_ROW 48
-/* Whether enough rows lie side by side for that. By the shape alone, as the order of summation hangs on it. */
+/* Whether enough rows lie side by side for that. */
 static inline bool tg_side_by_side(int64_t rows, int64_t row) { return rows >= row || rows >= TG_SHORT_ROW; }
 
 void tg_builder_clear(tg_builder *b); /* resets node->mark too */

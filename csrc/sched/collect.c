@@ -107,16 +107,21 @@ static bool is_sum(const tg_node *n) { return n->kind == TG_NODE_REDUCE && n->op
 
 static bool is_product(const tg_node *n) { return n->kind == TG_NODE_ELEMENTWISE && n->op == TG_OP_MUL; }
 
-/* A sum over (a view of) another sum that nobody else has is one sum over both domains: so the gradient of a
- * convolution's input, an overlap-add of sums, never stores its windows. What somebody has might be computed before:
- * then this sum would have other bits. */
+/* Can nobody have computed it before, or do so later? By what never changes back: another reader that is gone by now
+ * may have stored it or not. */
+static bool is_private(const tg_node *n) { return n->refs == 1 && n->readers == 1; }
+
+/* A sum over (a view of) another sum that is private is one sum over both domains: so the gradient of a convolution's
+ * input, an overlap-add of sums, never stores its windows. Any other might be read before: this sum must not have other
+ * bits then. */
 static tg_status merge_sums(reduction *r, tg_node **source, tg_view **domain) {
   while (is_sum(*source)) {
     const tg_node *inner = *source;
     if (tg_computed((tg_dtype)inner->dtype) != inner->dtype) return TG_OK; /* 16-bit floats are rounded in between */
-    if (inner->refs > 1) return TG_OK;
+    if (!is_private(inner)) return TG_OK;
     if ((*domain)->size > inner->shape->size * MAX_RECOMPUTE) return TG_OK;
-    if (tg_view_is_contiguous(*domain) && !is_product(inner->src[0].node))
+    const tg_node *summed = inner->src[0].node;
+    if (tg_view_is_contiguous(*domain) && !(is_product(summed) && is_private(summed)))
       return TG_OK; /* rows first, then their sums */
     int extra = __builtin_popcount(inner->axes);
     if ((*domain)->ndim + extra > TG_MAX_DIMS) return TG_OK;

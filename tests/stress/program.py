@@ -205,7 +205,7 @@ class Reference:
 # *** ours ***
 
 def run_ours(steps, drop=True):
-  """What is checked, with dtypes, computed where the program says so. Values are dropped after their last use, or kept."""
+  """What is checked, with dtypes, computed where the program says so. Values are dropped after their last use, or not."""
   values, out = {}, []
   last = {name: i for i, s in enumerate(steps) for name in (s.name, *s.sources)}
   for i, s in enumerate(steps):
@@ -321,7 +321,7 @@ def order_matters(steps, kinds, setting):
   setting.set()
   checks = [s for s in steps if s.kind == CHECK]
   graph = [s for s in steps if s.kind not in (CHECK, COMPUTE)]
-  for s, x, y in zip(checks, run_ours(graph + checks, drop=False), run_ours(graph + checks[::-1], drop=False)[::-1]):
+  for s, x, y in zip(checks, run_ours(graph + checks, False), run_ours(graph + checks[::-1], False)[::-1]):
     if x is None or np.array_equal(x[1], y[1], equal_nan=x[1].dtype.kind == "f"): continue
     return f"{s.text(s.ours)}: other bits where the last result is read first"
   return None
