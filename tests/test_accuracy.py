@@ -222,7 +222,7 @@ def ways(a):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows, n", [(3, 1), (70, 2), (3, 15), (70, 16), (5, 31), (100, 47), (600, 47), (40, 48), (3, 250), (700, 257), (5, 300),
-                                     (3, 1000), (2, 1025), (1030, 130), (2, 5000), (1, 70000), (530, 1000)])
+                                     (3, 1000), (2, 1025), (1030, 130), (2, 5000), (1, 70000), (530, 1000), (2, 2**20 + 75)])
 def test_the_order_of_a_sum_depends_on_its_length_alone(rows, n, dtype):
   a = np.random.default_rng(n).standard_normal((rows, n)).astype(dtype)
   total, product = in_order(a, np.add), in_order(a + dtype(1.5), np.multiply)

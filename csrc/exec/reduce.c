@@ -27,6 +27,7 @@
 #define RUNS_AT_ONCE 256
 #define MIN_RUN 64      /* elements of a part of a row, to be folded where they lie */
 #define RUN_POINTS 8192 /* of such parts in a call: a power of two of blocks, in less than RUNS_AT_ONCE of them */
+#define MOST_AT_ONCE (1 << 20)      /* elements of whole rows: longer ones may be interrupted within */
 #define MOST_COLUMNS (2 * TG_BLOCK) /* of a tile: memory is read in long runs, and their lanes stay in L2 */
 #define LEAST_COLUMNS 256
 
@@ -303,7 +304,7 @@ static tg_status find_operands(job *j) {
   } else {
     j->run = tg_product(k->shape + first, ndim - first);
     if (first > leading && j->run < MIN_RUN) n = 0;
-    if (n) j->at_once = first == leading ? RUNS_AT_ONCE : 0;
+    if (n) j->at_once = first == leading && j->nred <= MOST_AT_ONCE ? RUNS_AT_ONCE : 0;
     else if (j->nred <= TG_BLOCK / 2) j->at_once = tg_min(RUNS_AT_ONCE, TG_BLOCK / j->nred);
   }
   for (; j->noperand < n && !status; j->noperand++)
