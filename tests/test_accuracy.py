@@ -222,7 +222,7 @@ def ways(a):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rows, n", [(3, 1), (70, 2), (3, 15), (70, 16), (5, 31), (100, 47), (600, 47), (40, 48), (3, 250), (700, 257), (5, 300),
-                                     (3, 1000), (2, 1025), (1030, 130), (2, 5000), (1, 70000), (530, 1000), (2, 2**20 + 75)])
+                                     (3, 1000), (2, 1025), (1030, 130), (2, 5000), (1, 70000), (530, 1000)])
 def test_the_order_of_a_sum_depends_on_its_length_alone(rows, n, dtype):
   a = np.random.default_rng(n).standard_normal((rows, n)).astype(dtype)
   total, product = in_order(a, np.add), in_order(a + dtype(1.5), np.multiply)
@@ -236,6 +236,17 @@ def test_the_order_of_a_sum_depends_on_its_length_alone(rows, n, dtype):
         fused = t - t.sum(axis, keepdim=True)
         np.testing.assert_array_equal(fused.numpy(), t.numpy() - total.reshape(t.sum(axis, keepdim=True).shape))
         np.testing.assert_array_equal((t * t).sum(axis).numpy(), in_order(a * a, np.add))
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_rows_that_are_folded_in_parts(isa):
+  """Very long ones in memory: they can be interrupted within."""
+  _engine.set_isa(isa)
+  a = np.random.default_rng(0).standard_normal((17, 2**20 + 75)).astype(np.float32)
+  t, whole = Tensor(a), (a * 100).astype(np.int32)
+  np.testing.assert_array_equal(t.sum(1).numpy(), in_order(a, np.add))
+  np.testing.assert_array_equal((t * t).sum(1).numpy(), in_order(a * a, np.add))
+  np.testing.assert_array_equal(t.max(1).numpy(), a.max(1))
+  np.testing.assert_array_equal(Tensor(whole).sum(1).numpy(), whole.sum(1, dtype=np.int64))
 
 def larger(x, y): return np.where((y > x) | (y != y), y, x)
 
