@@ -225,7 +225,7 @@ def along(g):
   elif name == "argsort":
     if g.their_run.exact[x]: g.add((x,), "x.argsort(p)", "torch.argsort(x.detach(), dim=p, stable=True)", axis, exact=True)
   elif name == "var": g.add((x,), g.one(["x.var(p, True)", "x.var_mean(p, True)[0]"]), "x.double().var(p, keepdim=True)", axis, sums=True)
-  elif name == "logsumexp": g.add((x,), "x.logsumexp(p)", "torch.logsumexp(x, p)", axis, sums=True)
+  elif name == "logsumexp": g.add((x,), "x.logsumexp(p)", "logsumexp(x, p)", axis, sums=True)
   elif name == "norm": g.add((x,), "(x*0.125+1).norm(2, p)+1", "(x*0.125+1).norm(2, p)+1", axis, sums=True)
   elif name == "batchnorm":
     if len(g.shapes[x]) < 2 or not (w := g.leaf(g.shapes[x][1:2], "float32")): return

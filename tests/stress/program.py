@@ -21,7 +21,7 @@ from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 
 __all__ = ["F", "Setting", "Tensor", "assigned", "basic", "batchnorm", "binary_crossentropy", "celu", "changed", "clip", "conv", "conv_transpose",
-           "cross_entropy", "divided", "dtypes", "gelu", "indices", "layernorm", "leaf", "log_softmax", "mean", "np", "padded", "pooled",
+           "cross_entropy", "divided", "dtypes", "gelu", "indices", "layernorm", "leaf", "log_softmax", "logsumexp", "mean", "np", "padded", "pooled",
            "position", "prepare", "reference", "sliced", "std", "torch", "windows"]
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -77,6 +77,10 @@ def log_softmax(x, axis):
   """As teenygrad computes it, off by units of 1."""
   x = x - x.amax(axis, True).detach()
   return x - x.exp().sum(axis, True).log()
+def logsumexp(x, axis=None):
+  axis = tuple(range(x.ndim)) if axis is None else axis
+  top = x.detach().amax(axis, True) if x.numel() else torch.zeros(())
+  return torch.logsumexp(x, axis) if not x.numel() or not top.isfinite().all() else (x - top).exp().sum(axis, True).log().add(top).sum(axis)
 def cross_entropy(x, y):
   rows, y = log_softmax(x.reshape(-1, x.shape[-1]), -1), y.reshape(-1)
   return -rows[y != -1, y[y != -1]].sum() / (y != -1).sum()
@@ -136,7 +140,7 @@ class Noise(TorchDispatchMode):
   """Operands and results of whatever PyTorch computes are off by eps, relatively, up or down, and by the least spacing of numbers."""
   def __init__(self, seed):
     super().__init__()
-    self.at, self.eps, self.least = seed * 54321 % (len(UP_AND_DOWN) // 2), 0.0, 0.0
+    self.at, self.eps, self.least, self.back = seed * 54321 % (len(UP_AND_DOWN) // 2), 0.0, 0.0, False
   @classmethod
   def _should_skip_dynamo(cls): return False  # the wrapper takes as long as the rest
   def off(self, t):
@@ -147,7 +151,8 @@ class Noise(TorchDispatchMode):
     out = t * part.view(t.shape)
     return out.add_(part.view(t.shape) - 1, alpha=self.least / self.eps) if self.least else out
   def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-    if not self.eps or not (how := disturbs(func)): return func(*args, **(kwargs or {}))
+    how = disturbs(func) or self.back and func._schema.name == "aten::neg"  # of gradients that cancel, ours are rounded apart
+    if not self.eps or not how: return func(*args, **(kwargs or {}))
     if how == 2: args = [self.off(a) if isinstance(a, torch.Tensor) else a for a in args]
     out = func(*args, **(kwargs or {}))
     if isinstance(out, torch.Tensor): return self.off(out)
@@ -196,7 +201,9 @@ class Reference:
     for s in steps:
       if s.name and s.name not in self.values: self.step(s)
       elif s.kind == BACKWARD:
+        if self.noise: self.noise.back = True
         with self.noise or contextlib.nullcontext(): self.values[s.sources[0]].backward()
+        if self.noise: self.noise.back = False
       elif s.kind == CHECK: out.append(s.call(s.theirs, self.values))
     lost = self.largest > 1e4 and "float16" in self.kinds.values()
     checks = [s for s in steps if s.kind == CHECK]
