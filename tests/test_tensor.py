@@ -376,6 +376,14 @@ def test_lazybuffer_operators(dtype):
 
 # *** changing ***
 
+def test_attention_to_heads_of_no_elements():
+  """Their scores are sums of nothing, 0 and not 0 / 0."""
+  q, mask = Tensor.zeros(2, 3, 0), Tensor.zeros(3, 3, requires_grad=True)
+  out = q.scaled_dot_product_attention(q, Tensor.ones(2, 3, 4), mask)
+  np.testing.assert_array_equal(out.numpy(), np.ones((2, 3, 4)))
+  out.sum().backward()
+  np.testing.assert_allclose(mask.grad.numpy(), np.zeros((3, 3)), atol=1e-6)
+
 def test_abs_of_zeros():
   for dtype in (np.float16, np.float32, np.float64):
     np.testing.assert_array_equal(np.signbit(Tensor(np.array([0.0, -0.0, -1, 3], dtype)).abs().numpy()), False)
