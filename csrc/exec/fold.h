@@ -6,7 +6,7 @@
 #include "kernels/kernels.h"
 
 typedef struct tg_fold {
-  tgk_fold fold;
+  tgk_fold run;
   tgk_binary_fn combine; /* element by element */
   uint64_t identity;     /* its bytes */
   tg_dtype dtype;

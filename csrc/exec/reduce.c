@@ -97,7 +97,7 @@ static void fold_rows(const job *j, char *scratch, int64_t first, int64_t n, int
     base[0] = tg_vm_eval(j->body, scratch, j->slots, &none, first * j->nred, n * j->nred, NULL);
     for (int64_t i = 0; i < n; i++) at[0][i] = i * j->nred;
   }
-  j->fold.fold.rows(to, base[0], at[0], (size_t)n, (size_t)(r1 - r0));
+  j->fold.run.rows(to, base[0], at[0], (size_t)n, (size_t)(r1 - r0));
 }
 
 /* Folds the n <= RUN_POINTS points from `point` of all runs on into `to`. */
@@ -109,7 +109,7 @@ static void fold_runs(const job *j, int64_t point, int64_t n, void *to) {
     base[i] = j->slots[j->operand[i]->slot];
   }
   if (j->noperand == 2) j->products.runs(to, base[0], at[0], base[1], at[1], (size_t)first, (size_t)j->run, (size_t)n);
-  else j->fold.fold.runs(to, base[0], at[0], NULL, NULL, (size_t)first, (size_t)j->run, (size_t)n);
+  else j->fold.run.runs(to, base[0], at[0], NULL, NULL, (size_t)first, (size_t)j->run, (size_t)n);
 }
 
 /* Outputs [first, first + n), reduced points [r0, r1), into sums. */
@@ -131,7 +131,7 @@ static void reduce_rows(const job *j, char *scratch, int64_t first, int64_t n, i
       int64_t count = tg_min(most, r1 - r);
       void *to = tg_counter_next(&blocks);
       if (j->noperand) fold_runs(j, (first + i) * j->nred + r, count, to);
-      else j->fold.fold.rows(to, tg_vm_eval(j->body, scratch, j->slots, idx, r, count, NULL), &none, 1, (size_t)count);
+      else j->fold.run.rows(to, tg_vm_eval(j->body, scratch, j->slots, idx, r, count, NULL), &none, 1, (size_t)count);
       tg_counter_add(&blocks);
     }
     tg_counter_finish(&blocks, sums + (size_t)i * j->itemsize);
@@ -151,11 +151,13 @@ static void add_points(const job *j, char *lanes, int64_t lane, const char *poin
   else j->fold.combine(to, to, points, (size_t)elements);
 }
 
-/* The points [r, stop) of a block into the lanes, as they are evaluated; idx is that of r, and moves on. */
-static void add_evaluated(const job *j, const memory *m, int64_t *idx, int64_t first, int64_t n, int64_t r,
-                          int64_t stop, char *lanes, int64_t nlane) {
-  const int64_t start = r, span = tg_vm_span(j->body);
+/* The points [r, stop) of a block into the lanes, as they are evaluated. */
+static void add_evaluated(const job *j, const memory *m, int64_t first, int64_t n, int64_t r, int64_t stop, char *lanes,
+                          int64_t nlane) {
+  const int64_t *shape = j->kernel->shape + j->kernel->nout, start = r, span = tg_vm_span(j->body);
   const size_t row = (size_t)n * j->itemsize;
+  int64_t idx[TG_MAX_DIMS] = {0};
+  if (j->at_once == 1) tg_unflatten(r, shape, j->kernel->nred, idx);
   for (int64_t count; r < stop; r += count) {
     int64_t lane = (r - start) % nlane;
     bool fresh = nlane > 1 && r - start < nlane;
@@ -173,23 +175,22 @@ static void add_evaluated(const job *j, const memory *m, int64_t *idx, int64_t f
       const char *points = tg_vm_eval(j->body, m->body, j->slots, idx, first + at, width, NULL);
       add_points(j, lanes + (size_t)at * j->itemsize, lane, points, width, row, fresh);
     }
-    advance(j->kernel->shape + j->kernel->nout, j->kernel->nred, idx);
+    advance(shape, j->kernel->nred, idx);
   }
 }
 
 /* A block into `to`, which holds identities: where it lies in memory, or as it is evaluated. */
-static void reduce_block(const job *j, const memory *m, int64_t *idx, int64_t first, int64_t n, int64_t r, int64_t stop,
-                         char *to) {
+static void reduce_block(const job *j, const memory *m, int64_t first, int64_t n, int64_t r, int64_t stop, char *to) {
   const int64_t nlane = tg_fold_lanes(&j->fold, stop - r);
   if (j->noperand && nlane > 1) {
     int64_t at[TGK_FOLD_BLOCK];
     const char *base = (const char *)j->slots[j->operand[0]->slot] + (size_t)first * j->itemsize;
     tg_walk_positions(&j->starts[0], NULL, r, stop - r, TG_I64, at);
-    j->fold.fold.columns(to, m->lanes, base, at, (size_t)(stop - r), (size_t)n);
+    j->fold.run.columns(to, m->lanes, base, at, (size_t)(stop - r), (size_t)n);
     return;
   }
   char *lanes = nlane == 1 ? to : m->lanes;
-  add_evaluated(j, m, idx, first, n, r, stop, lanes, nlane);
+  add_evaluated(j, m, first, n, r, stop, lanes, nlane);
   if (nlane == 1) return;
   tg_fold_halves(&j->fold, lanes, nlane, n);
   j->fold.combine(to, lanes, to, (size_t)n);
@@ -199,11 +200,9 @@ static void reduce_block(const job *j, const memory *m, int64_t *idx, int64_t fi
 static void reduce_columns(const job *j, const memory *m, int64_t first, int64_t n, int64_t r0, int64_t r1,
                            char *sums) {
   tg_counter blocks = {&j->fold, m->blocks, j->tile_bytes, n, 0};
-  int64_t idx[TG_MAX_DIMS] = {0};
   tg_fold_clear(&j->fold, sums, n);
   for (int64_t r = r0; r < r1 && !tg_interrupted(); r += TGK_FOLD_BLOCK) {
-    if (j->at_once == 1) tg_unflatten(r, j->kernel->shape + j->kernel->nout, j->kernel->nred, idx);
-    reduce_block(j, m, idx, first, n, r, tg_min(r + TGK_FOLD_BLOCK, r1), tg_counter_next(&blocks));
+    reduce_block(j, m, first, n, r, tg_min(r + TGK_FOLD_BLOCK, r1), tg_counter_next(&blocks));
     tg_counter_add(&blocks);
   }
   tg_counter_finish(&blocks, sums);
@@ -300,7 +299,7 @@ static tg_status find_operands(job *j) {
   int n = stored_operands(k, j->operand);
   for (int i = 0; i < n; i++) first = (int)tg_max(first, tg_view_dims_before_run(j->operand[i]->view));
   if (k->reduced_first) {
-    if (sweeps_all(j) || first > leading || n > 1 || !j->fold.fold.columns) n = 0;
+    if (sweeps_all(j) || first > leading || n > 1 || !j->fold.run.columns) n = 0;
   } else {
     j->run = tg_product(k->shape + first, ndim - first);
     if (first > leading && j->run < MIN_RUN) n = 0;

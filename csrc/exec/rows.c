@@ -60,17 +60,13 @@ static tg_status compile_all(job *j) {
   return TG_OK;
 }
 
-static size_t local_bytes(const job *j, int i) {
-  int64_t blocks = tg_ceil_div(j->row, TG_BLOCK); /* partial results of a long row */
-  int64_t elements = j->kernel->locals[i].row ? tg_max(j->tile, blocks) : j->tile * j->row;
-  return tg_aligned((size_t)elements * tg_itemsize(j->kernel->locals[i].dtype));
-}
-
 static void plan_locals(job *j) {
   const tg_kernel *k = j->kernel;
+  int64_t blocks = tg_ceil_div(j->row, TG_BLOCK); /* partial results of a long row */
   for (int i = 0; i < k->nlocal; i++) {
+    int64_t elements = k->locals[i].row ? tg_max(j->tile * j->lanes, blocks) : j->tile * j->row;
     j->local_at[i] = j->each;
-    j->each += local_bytes(j, i) * (size_t)(k->locals[i].row ? j->lanes : 1);
+    j->each += tg_aligned((size_t)elements * tg_itemsize(k->locals[i].dtype));
   }
 }
 
@@ -86,41 +82,42 @@ static int64_t cost_of_row(const job *j) {
 
 /* ---- running ---- */
 
+/* The next FOLD from instruction *i on, what it is made of, and NULL at the end. */
+static const tg_instr *next_fold(const tg_program *p, int *i, tg_fold *f) {
+  while (*i < p->ninstr) {
+    const tg_instr *in = &p->instr[(*i)++];
+    if (in->code != TG_I_FOLD) continue;
+    *f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
+    return in;
+  }
+  return NULL;
+}
+
 /* Partial results of the long row at last are combined in pairs. */
 static void finish_folds(const tg_program *p, void *const *local, int64_t blocks) {
-  for (int i = 0; i < p->ninstr; i++) {
-    const tg_instr *in = &p->instr[i];
-    if (in->code != TG_I_FOLD) continue;
-    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
-    tg_fold_pairs(&f, local[in->arg], tg_itemsize((tg_dtype)in->dtype), blocks, 1);
-  }
+  const tg_instr *in;
+  tg_fold f;
+  for (int i = 0; (in = next_fold(p, &i, &f));) tg_fold_pairs(&f, local[in->arg], tg_itemsize(f.dtype), blocks, 1);
 }
 
 /* What is folded in columns has all its lanes in memory, one behind the other: the next point combines with its own. */
-static void start_folds(const job *j, const tg_program *p, char *memory, int64_t rows) {
-  for (int i = 0; i < p->ninstr; i++) {
-    const tg_instr *in = &p->instr[i];
-    if (in->code != TG_I_FOLD) continue;
-    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
-    tg_fold_clear(&f, memory + j->local_at[in->arg], rows * j->lanes);
-  }
+static void start_lanes(const job *j, const tg_program *p, char *memory, int64_t rows) {
+  const tg_instr *in;
+  tg_fold f;
+  for (int i = 0; (in = next_fold(p, &i, &f));) tg_fold_clear(&f, memory + j->local_at[in->arg], rows * j->lanes);
 }
 
 static void choose_lane(const job *j, const tg_program *p, char *memory, void **local, int64_t rows, int64_t lane) {
-  for (int i = 0; i < p->ninstr; i++) {
-    const tg_instr *in = &p->instr[i];
-    if (in->code != TG_I_FOLD) continue;
-    local[in->arg] = memory + j->local_at[in->arg] + (size_t)(lane * rows) * tg_itemsize((tg_dtype)in->dtype);
-  }
+  const tg_instr *in;
+  tg_fold f;
+  for (int i = 0; (in = next_fold(p, &i, &f));)
+    local[in->arg] = memory + j->local_at[in->arg] + (size_t)(lane * rows) * tg_itemsize(f.dtype);
 }
 
 static void finish_lanes(const job *j, const tg_program *p, void *const *local, int64_t rows) {
-  for (int i = 0; i < p->ninstr; i++) {
-    const tg_instr *in = &p->instr[i];
-    if (in->code != TG_I_FOLD) continue;
-    tg_fold f = tg_fold_of((tg_op)in->op, (tg_dtype)in->dtype);
-    tg_fold_halves(&f, local[in->arg], j->lanes, rows);
-  }
+  const tg_instr *in;
+  tg_fold f;
+  for (int i = 0; (in = next_fold(p, &i, &f));) tg_fold_halves(&f, local[in->arg], j->lanes, rows);
 }
 
 static void run_columns(const job *j, const phase *p, const tg_program *program, char *memory, void **local,
@@ -128,7 +125,7 @@ static void run_columns(const job *j, const phase *p, const tg_program *program,
   const tg_kernel *k = j->kernel;
   tg_tile tile = {.local = local, .row = j->row, .columns = true};
   int64_t idx[TG_MAX_DIMS] = {0};
-  start_folds(j, program, memory, rows);
+  start_lanes(j, program, memory, rows);
   for (int64_t point = 0; point < j->row; point++) {
     choose_lane(j, program, memory, local, rows, point % j->lanes);
     tg_unflatten(point, k->shape + k->nout, k->nred, idx);

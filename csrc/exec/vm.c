@@ -435,7 +435,7 @@ static void fold(const step *s, const tg_tile *tile, int64_t n, const void *valu
   for (int64_t first = 0; first < rows; first += FOLD_ROWS) {
     int64_t at[FOLD_ROWS], count = tg_min(FOLD_ROWS, rows - first);
     for (int64_t i = 0; i < count; i++) at[i] = (first + i) * length;
-    s->fold.fold.rows(to + (size_t)first * itemsize, value, at, (size_t)count, (size_t)length);
+    s->fold.run.rows(to + (size_t)first * itemsize, value, at, (size_t)count, (size_t)length);
   }
 }
 

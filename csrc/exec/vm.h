@@ -50,7 +50,8 @@ typedef struct tg_tile {
 } tg_tile;
 
 /* Runs a program for what it stores, keeps and folds. A FOLD in columns combines with what its local holds; else it
- * writes an element a row, or for a part of a row element offset / TG_BLOCK. tile may be NULL if there is none. */
+ * writes an element a row, or for a part of a row element offset / TG_BLOCK. tile may be NULL if there is none. Ends
+ * early when interrupted. */
 void tg_vm_run(const tg_vm *vm, void *scratch, void *const *slots, const int64_t *fixed, int64_t start, int64_t n,
                const tg_tile *tile);
 

@@ -211,8 +211,10 @@ void exchange_release_buffer(lazybuffer *b, Py_buffer *view) {
 
 /* A Tensor is seen as its LazyBuffer is. */
 static int tensor_get_buffer(PyObject *self, Py_buffer *view, int flags) {
-  PyObject *lazydata = PyObject_GetAttrString(self, "lazydata");
+  static PyObject *name; /* one text for all calls: Python's cache of types holds each that it is asked for */
   view->obj = NULL;
+  if (!name) name = PyUnicode_InternFromString("lazydata");
+  PyObject *lazydata = name ? PyObject_GetAttr(self, name) : NULL;
   if (!lazydata) return -1;
   int failed = -1;
   if (lazybuffer_check(lazydata)) failed = exchange_get_buffer((lazybuffer *)lazydata, view, flags);

@@ -296,8 +296,17 @@ static void find_best(tg_schedule *s, tg_chain *best) {
   }
 }
 
+/* Is there so much between kernels that a chain could be worth its while? Most schedules have less: no search then. */
+static bool has_enough(const tg_schedule *s) {
+  double bytes = 0;
+  for (int i = 0; i < s->nslot; i++)
+    if (s->slots[i].writer >= 0 && !s->slots[i].keep) bytes += (double)s->slots[i].bytes;
+  return bytes >= MIN_LOCAL_BYTES;
+}
+
 tg_status tg_find_chains(tg_schedule *s) {
   int64_t cap = 0;
+  if (!has_enough(s)) return TG_OK;
   for (int first = 0; first < s->nkernel; first++) {
     tg_chain c = {.first = first};
     find_best(s, &c);

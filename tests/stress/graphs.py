@@ -382,13 +382,15 @@ def run(seed, isas, threads=None, figures=None):
   """Computes the graph of that seed with each instruction set, fused and not: what is to be told if it fails, else None."""
   g = Generator(seed)
   ways = [Setting(isa, fusion, threads or (1, 1, 2, 3)[seed // 128 % 4], seed % 5 == 4) for isa in isas for fusion in (True, False)]
-  found = difference(g.steps, g.kinds, ways, g.want, figures)
-  if not found and (text := order_matters(g.steps, g.kinds, way := ways[seed // 4 % len(isas) * 2]._replace(few=False))):
-    return f"# seed {seed}, {way}: {text}\n"
-  if not found: return None
-  pair = ways[(first := ways.index(found[0]) // 2 * 2):first + 2]
-  steps = shrink(g.steps, g.shapes, g.kinds, pair)
-  again = difference(steps, g.kinds, pair) or found
+  if found := difference(g.steps, g.kinds, ways, g.want, figures):
+    pair = ways[(first := ways.index(found[0]) // 2 * 2):first + 2]
+    def fails(steps): return difference(steps, g.kinds, pair)
+  else:
+    way = ways[seed // 4 % len(isas) * 2]._replace(few=False)
+    def fails(steps): return (text := order_matters(steps, g.kinds, way)) and (way, text)
+    if not (found := fails(g.steps)): return None
+  steps = shrink(g.steps, g.shapes, g.kinds, fails)
+  again = fails(steps) or found
   return f"# seed {seed}, {found[0]}: {found[1]}\n# {again[1]}\n{printed(steps, again[0])}\n"
 
 def main():

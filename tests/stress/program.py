@@ -360,8 +360,8 @@ def smaller(steps, i, shapes, kinds):
   if s.sources: out.append([*steps[:i], new_leaf(s.name, i, shapes[s.name], kinds[s.name], "whole"), *steps[i+1:]])
   return out
 
-def shrink(steps, shapes, kinds, settings):
-  """Without steps that can be left out so that it still fails."""
+def shrink(steps, shapes, kinds, fails):
+  """Without steps that can be left out so that fails(steps) still."""
   found = True
   while found:
     found = False
@@ -369,7 +369,7 @@ def shrink(steps, shapes, kinds, settings):
       for candidate in smaller(steps, i, shapes, kinds):
         candidate = needed(candidate)
         if not candidate: continue
-        try: failed = difference(candidate, kinds, settings)
+        try: failed = fails(candidate)
         except Exception: continue  # no program any more
         if failed:
           steps, found = candidate, True
