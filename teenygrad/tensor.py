@@ -581,9 +581,10 @@ class Tensor(Interop, Composed):
     size = tuple((i - 1) * s + d * (k - 1) + 1 for i, s, d, k in zip(self.shape[2:], stride, dilation, K))
     if min(sizes := [s - 2 * p + o for s, p, o in zip(size, padding, output_padding)]) < (1 if self.numel() else 0):
       raise ValueError(f"conv_transpose2d of {self.shape} with the weight {weight.shape}, padding {padding}: output sizes {sizes}")
-    x = mlops.Overlap.apply((x * w)._reduce(mlops.Sum, 2, False), size=size, stride=stride, dilation=dilation)
-    x = x.reshape(self.shape[0], groups * weight.shape[1], *size)
-    return x.pad2d([e for p, o in zip(padding[::-1], output_padding[::-1]) for e in (-p, o - p)])._add_channels(bias)
+    full = tuple(max(0, s) for s in size)  # that of an empty axis may be negative: less than it is in the end
+    x = mlops.Overlap.apply((x * w)._reduce(mlops.Sum, 2, False), size=full, stride=stride, dilation=dilation)
+    ends = [e for s, p, o in zip(size[::-1], padding[::-1], output_padding[::-1]) for e in (-p, o - p + min(0, s))]
+    return x.reshape(self.shape[0], groups * weight.shape[1], *full).pad2d(ends)._add_channels(bias)
   def _add_channels(self, bias: Optional[Tensor]) -> Tensor:
     """Plus bias (C,) along axis 1. AssertionError for another length."""
     if bias is None: return self

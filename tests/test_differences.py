@@ -280,6 +280,22 @@ def test_zero_sizes():
   with pytest.raises(ValueError): Tensor([]).argmax()
   assert Tensor.cat(Tensor.zeros(0, 2), Tensor.ones(1, 2)).shape == (1, 2)
 
+@pytest.mark.parametrize("kernel, options", [(1, {}), (3, {}), (1, dict(stride=2, output_padding=1)), (1, dict(stride=3, output_padding=2)),
+                                             (2, dict(dilation=2, padding=1)), (3, dict(stride=2, padding=1))], ids=str)
+def test_transposed_convolutions_of_empty_axes(kernel, options):
+  """Of no columns: as many as the formula of the sizes gives, all of them 0."""
+  size = -options.get("stride", 1) - 2 * options.get("padding", 0) + options.get("dilation", 1) * (kernel - 1) + options.get("output_padding", 0) + 1
+  x, w = Tensor.ones(2, 3, 4, 0, requires_grad=True), Tensor.ones(3, 5, 1, kernel, requires_grad=True)
+  options = {name: (int(name != "padding" and "output" not in name), n) for name, n in options.items()}
+  if size < 0:
+    with pytest.raises(ValueError, match=rf"\(2, 3, 4, 0\).*\[4, {size}\]"): x.conv_transpose2d(w, **options)
+    return
+  y = x.conv_transpose2d(w, **options)
+  same(y, np.zeros((2, 5, 4, size)))
+  y.sum().backward()
+  same(x.grad, np.zeros((2, 3, 4, 0)))
+  same(w.grad, np.zeros((3, 5, 1, kernel)))
+
 def test_arange_edges():
   same(Tensor.arange(0), np.zeros(0))
   same(Tensor.arange(1, 0), np.zeros(0))

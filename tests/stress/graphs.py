@@ -161,11 +161,13 @@ class Generator:
 
 # *** what is added to a graph ***
 
+def overflows(g, *names):
+  """Do squares within a step overflow a half?"""
+  return any(g.kinds[n] == "float16" and most(g.their_run.values[n].detach().numpy()) > 100 for n in names)
 def elementwise(g):
   exact = g.random.random() < 0.5
   if not (x := g.pick(numbers=True, floats=not exact)): return
-  if not exact and g.kinds[x] == "float16" and most(g.their_run.values[x].detach().numpy()) > 100: return  # squares within a step overflow
-  g.add((x,), *g.one(EXACT if exact else SMOOTH), exact=exact, sums=not exact)
+  if exact or not overflows(g, x): g.add((x,), *g.one(EXACT if exact else SMOOTH), exact=exact, sums=not exact)
 def jump(g):
   if x := g.pick(exact=True, numbers=True): g.add((x,), *g.one(JUMPS), exact=True)
 def odd_elementwise(g):
@@ -192,7 +194,7 @@ def pair(g):
   sources = (x, y) if g.random.random() < 0.5 else (y, x)
   if kind < 0.7: g.add(sources, *g.one(PAIRS), exact=True)
   elif kind < 0.85:
-    if g.kinds[x] in EPS and g.kinds[y] in EPS: g.add(sources, *g.one(SMOOTH_PAIRS))
+    if g.kinds[x] in EPS and g.kinds[y] in EPS and not overflows(g, x, y): g.add(sources, *g.one(SMOOTH_PAIRS))
   elif g.their_run.exact[x] and g.their_run.exact[y]: g.add(sources, *g.one(JUMPING_PAIRS), exact=True)
 def choice(g):
   if not (c := g.pick(exact=True)) or not (x := partner(g, c)) or not (y := partner(g, x)): return
@@ -218,7 +220,7 @@ def along(g):
     if (g.their_run.values[x].detach().std(axis) > 0.01).all(): g.add((x,), "x.std(p, True)", "std(x, p, True)", axis, sums=True)
   elif name == "layernorm": g.add((x,), "x.layernorm(p, 0.1)", "layernorm(x, p, 0.1)", axis, sums=True)
   elif name == "normalised":
-    if g.kinds[x] != "float16" or most(g.their_run.values[x].detach().numpy()) < 100: g.add((x,), "x*(x*x+0.5).sum(p, True).rsqrt()", None, axis, sums=True)
+    if not overflows(g, x): g.add((x,), "x*(x*x+0.5).sum(p, True).rsqrt()", None, axis, sums=True)
   elif name == "sort": g.add((x,), "x.sort(p, q)[0]", "torch.sort(x, dim=p, descending=q, stable=True)[0]", axis, g.random.random() < 0.5, exact=True)
   elif name == "topk":
     if k := g.random.randint(0, g.shapes[x][axis]): g.add((x,), "x.topk(p, q)[0]", "torch.sort(x, dim=q, descending=True, stable=True)[0].narrow(q, 0, p)", k, axis, exact=True)
