@@ -1,6 +1,7 @@
 """What docs/accuracy.md states: how close functions, sums and products are to the exact value, their special values, and that bits do not depend on
 the number of threads or the run. References are float64."""
-import functools, itertools, os, sys
+import functools, itertools, math, os, sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -326,3 +327,29 @@ def test_sums_of_sums_have_the_same_bits_whatever_is_read_or_dropped_before(isa)
     elif how == 3: whole.realize()
     found.add((outer.numpy().tobytes(), whole.numpy().tobytes()))
   assert len(found) == 1
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floor_division_is_exact_whatever_stands_beside(isa, dtype):
+  """The quotient rounded down, where it is a number of the dtype, near its last places too, beside zeros and infinities or not."""
+  _engine.set_isa(isa)
+  rng, bits = np.random.default_rng(0), np.finfo(dtype).nmant
+  y = rng.standard_normal(2000).astype(dtype)
+  x = (y * np.ldexp(rng.uniform(-1, 1, y.size), rng.integers(1, bits + 2, y.size))).astype(dtype)
+  want = [math.floor(Fraction(float(a)) / Fraction(float(b))) for a, b in zip(x, y)]
+  alone, beside = Tensor(x), Tensor(np.append(x, [1, np.inf]).astype(dtype))
+  divisors = Tensor(np.append(y, [0, 1]).astype(dtype))
+  np.testing.assert_array_equal((alone // Tensor(y)).numpy().tolist(), want)
+  np.testing.assert_array_equal((beside // divisors).numpy()[:-2].tolist(), want)
+  rest = [float(Fraction(float(a)) - q * Fraction(float(b))) for a, b, q in zip(x, y, want)]
+  np.testing.assert_array_equal((beside % divisors).numpy()[:-2], np.array(rest).astype(dtype))
+
+@pytest.mark.parametrize("dtype", [dtypes.float16, dtypes.bfloat16], ids=str)
+def test_cumsums_of_16_bits_are_rounded_once(dtype):
+  """Just above the middle between two numbers: also rounded to float32 on the way, they would become the lower one."""
+  step = 2.0**-11 if dtype is dtypes.float16 else 2.0**-8
+  x = np.zeros((5, 300))
+  x[:, :3] = 1, step, step * 2.0**(-13 if dtype is dtypes.float16 else -30)
+  rows, columns = Tensor(x).cast(dtype).cumsum(1), Tensor(x.T.copy()).cast(dtype).cumsum(0)
+  assert rows[0, :3].float().numpy().tolist() == [1, 1, 1 + 2 * step]
+  np.testing.assert_array_equal(rows.float().numpy(), columns.float().numpy().T)

@@ -28,6 +28,16 @@ def threads(request):
 SHAPE = 2, 8, 256, 16  # scores of 4 MiB
 
 class TestFound:
+  def test_not_with_inner_products(self):
+    """Their sums are other ones in parts: the gradient of a kernel, of each image, has the bits it has if the images are stored."""
+    image, upstream = Tensor(array(32, 3, 112, 112)), Tensor(array(32, 8, 110, 110)).realize()
+    def result(x):
+      windows = x._pool((3, 3), 1, 1).reshape(32, 1, 3, 110, 110, 3, 3)
+      return (windows * upstream.reshape(32, 8, 1, 110, 110, 1, 1)).sum((3, 4))
+    chained, stored = result(image.softmax()), result(image.softmax().realize())
+    assert [item.kind for item in _engine.schedule([chained.lazydata])] == ["ROWS", "CONTRACT"] and set(chains(chained)) == {None}
+    np.testing.assert_array_equal(chained.numpy(), stored.numpy())
+
   def test_attention(self):
     assert chains(attention(*tensors(*SHAPE))) == [0, 0, 0]
     assert chains(attention(*tensors(*SHAPE), is_causal=True)) == [None, 0, 0, 0]  # what the mask is made of is common to all slices

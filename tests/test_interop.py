@@ -773,3 +773,13 @@ def test_version_and_main():
   for name, unit in (("memory", "GB/s"), ("float32", "GFLOP/s"), ("float64", "GFLOP/s")):
     number, found = rows[name].split()
     assert float(number) > 0 and found == unit
+
+def test_a_bitcast_of_shared_memory_is_aligned():
+  """Another library's memory is aligned to its own elements."""
+  base = torch.arange(1, 34, dtype=torch.uint8)
+  for start in range(1, 9):
+    shared = LazyBuffer.from_dlpack(base[start:start+24].__dlpack__(), True)
+    for wide in (shared.cast(dtypes.float64, True), shared.cast(dtypes.int8, True).cast(dtypes.float64, True)):
+      got = np.asarray(memoryview(wide.contiguous() if wide.realized is None else wide))
+      assert got.ctypes.data % 8 == 0
+      same(got, base.numpy()[start:start+24].copy().view(np.float64))

@@ -14,6 +14,8 @@ from teenygrad import Tensor, _engine
 from teenygrad.helpers import dtypes
 from teenygrad.lazy import LazyBuffer
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's jobs in the background ignore it
+
 def interrupted(work, number=signal.SIGINT, delay=0.15):
   "The exception of the work, which a signal met after so many seconds."
   def send():
@@ -132,6 +134,30 @@ def test_a_handler_that_raises():
     signal.signal(signal.SIGTERM, lambda *_: exit(7))
     assert interrupted(lambda: Tensor.rand(1 << 40).sum().item(), signal.SIGTERM) is SystemExit and works()
   """)
+
+@pytest.mark.parametrize("work", ["a.dot(a)", "a.exp().sort()[0]"])
+def test_no_second_handler_runs_once_one_has_raised(work):
+  """While many workers wind down, signals go on: what the next handler does must not meet the first one's exception."""
+  run(f"""
+    class Stop(Exception): pass
+    ran = []
+    def handler(number, frame):
+      ran.append(number)
+      if len(ran) == 1: raise Stop
+      str(sys.exc_info())
+    import sys
+    signal.signal(signal.SIGALRM, handler)
+    a = Tensor.rand(3000, 3000).realize()
+    for _ in range(12):
+      ran.clear()
+      t = {work}
+      try:
+        signal.setitimer(signal.ITIMER_REAL, .02, .003)
+        try: t.realize()
+        finally: signal.setitimer(signal.ITIMER_REAL, 0)
+      except Stop: pass
+    assert works()
+  """, threads=16)
 
 def test_handlers_that_raise_nothing():
   """They run during the computation, which goes on."""

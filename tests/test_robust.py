@@ -400,3 +400,38 @@ def test_interpreter_exits_cleanly():
           "b.me = b; b.realized; c = b.e(BinaryOps.MUL, b); c.me = c; import sys; sys.keep = c")
   done = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=60)
   assert done.returncode == 0 and not done.stderr, done.stderr
+
+def levels(x, n):
+  for _ in range(n): x = x.reshape(2, -1).permute(1, 0).reshape(-1)
+  return x
+
+@pytest.mark.parametrize("n", [3, 40, 20_000])
+def test_views_of_any_number_of_levels(n):
+  """Reshapes that no strides can say: of what is stored, computed, or too large to be."""
+  x, want = Tensor(np.arange(12, dtype=np.float32)).realize(), np.arange(12, dtype=np.float32)
+  for _ in range(n % 10 if n > 1000 else n): want = want.reshape(2, -1).T.reshape(-1)  # after ten the numbers are back where they were
+  np.testing.assert_array_equal(levels(x, n).numpy(), want)
+  np.testing.assert_array_equal((levels(x + 1, n) * 2).numpy(), want * 2 + 2)
+  assert _engine.explain([(levels(x + 1, n) + 1).lazydata]) and levels(x, n).lazydata.schedule() is not None
+  y = levels(Tensor.arange(2**40, dtype=dtypes.int64), min(n, 20))[:3].numpy()
+  at = np.arange(3)
+  for _ in range(min(n, 20)): at = at % 2 * 2**39 + at // 2
+  np.testing.assert_array_equal(y, at)
+
+def test_many_levels_on_a_small_stack():
+  """A thread's stack may be small."""
+  code = """
+import threading
+import numpy as np
+from teenygrad import Tensor
+def work():
+  x = Tensor(np.arange(6, dtype=np.float32)).realize()
+  for _ in range(5000): x = x.reshape(2, 3).permute(1, 0).reshape(6)
+  print(sorted(x.numpy().tolist()))
+threading.stack_size(256 << 10)
+t = threading.Thread(target=work)
+t.start()
+t.join()
+"""
+  done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+  assert done.returncode == 0 and done.stdout == "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]\n", done

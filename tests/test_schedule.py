@@ -347,3 +347,10 @@ class TestWithoutFusion:
     assert _engine.set_fusion(True) is False and _engine.set_fusion(False) is True
     for wrong in (1, None, "no", 0.0): pytest.raises(TypeError, _engine.set_fusion, wrong)
     assert _engine.set_fusion(False) is False
+
+def test_what_is_stored_does_not_depend_on_the_order_of_its_readers():
+  x, z = tensor(1200), tensor(1200)
+  def results():
+    c = (x * 2 + 1).sin()
+    return (c.reshape(2, 600).permute(1, 0).reshape(1200) + z).sum(), (c * z).reshape(20, 60).sum(1)
+  assert sorted(kinds(*results())) == sorted(kinds(*results()[::-1])) == ["REDUCE", "ROWS"]

@@ -213,3 +213,16 @@ def test_slices_follow_python():
     same(LazyBuffer(a).shrink([(start, stop)]), a[start:stop], (start, stop))
   for step in (1, 2, 4, 5, 6, 2**62, -1, -2, -5, -2**63): same(LazyBuffer(a).stride([step]), a[::step], step)
   same(LazyBuffer(np.ones((2, 2), np.int32)).pad([(1, 2)]), np.pad(np.ones((2, 2), np.int32), (1, 2)))
+
+def test_positions_that_overflow_if_dims_are_joined():
+  """Two levels say what one can't."""
+  x = LazyBuffer.arange(2**40, dtypes.int64).reshape((2**10, 2**30)).permute((1, 0)).shrink(((5, 6), (0, 2**10))).pad(((3, 2**40), (0, 0)))
+  size = x.shape[0] * x.shape[1]
+  want = 5 + np.arange(3) * 2**30
+  same(x.reshape((size,)).shrink(((3 * 2**10, 3 * 2**10 + 3),)), want)
+  plus = x.e(BinaryOps.ADD, x.const(1)).reshape((size,))
+  same(plus.shrink(((3 * 2**10, 3 * 2**10 + 3),)), want + 1)
+
+def test_windows_too_large_to_be_spread():
+  x = LazyBuffer(np.zeros((2, 2), np.float64))
+  with pytest.raises(ValueError): value(x.window_adjoint((2**63 - 1,), (2**61 + 1,), (2**62,)))

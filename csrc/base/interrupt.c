@@ -17,7 +17,7 @@ void tg_interrupt_watch(tg_interrupt_fn ask) {
 
 bool tg_interrupted(void) {
   tg_interrupt_fn ask = asked;
-  if (ask) {
+  if (ask && !atomic_load_explicit(&stopped, memory_order_relaxed)) { /* once a handler has raised, none may run */
     asked = NULL;
     if (ask()) atomic_store_explicit(&stopped, true, memory_order_relaxed);
     asked = ask;

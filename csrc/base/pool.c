@@ -71,7 +71,10 @@ static struct {
   int limit;                        /* of `started`: less than size - 1 once the system refused a thread */
   int size;                         /* workers wanted, the caller included */
   int avoided;                      /* the CPU that workers are kept off, or -1 */
-  int spins;                        /* 0 if there are more workers than CPUs: spinning would keep them from working */
+#ifdef __linux__
+  cpu_set_t cpus; /* that they may have besides: those of the thread that started the first of them */
+#endif
+  int spins; /* 0 if there are more workers than CPUs: spinning would keep them from working */
 } pool = {
     .mutex = PTHREAD_MUTEX_INITIALIZER,
     .epoch_raised = PTHREAD_COND_INITIALIZER,
@@ -174,6 +177,9 @@ static void *worker_main(void *argument) {
 static void start_workers(int wanted) {
   if (wanted > pool.limit) wanted = pool.limit;
   if (pool.started >= wanted) return;
+#ifdef __linux__
+  if (pool.started == 0 && sched_getaffinity(0, sizeof pool.cpus, &pool.cpus)) CPU_ZERO(&pool.cpus);
+#endif
   /* Signals belong to the program's own threads; faults stay with the thread that made them. */
   sigset_t blocked, before;
   sigfillset(&blocked);
@@ -197,8 +203,8 @@ static void start_workers(int wanted) {
 static void avoid_caller(void) {
 #ifdef __linux__
   int cpu = pool.spins ? sched_getcpu() : -1; /* with more workers than CPUs, the caller's is wanted, too */
-  cpu_set_t others;
-  if (cpu < 0 || cpu >= CPU_SETSIZE || cpu == pool.avoided || sched_getaffinity(0, sizeof others, &others)) return;
+  cpu_set_t others = pool.cpus;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || cpu == pool.avoided) return;
   CPU_CLR(cpu, &others);
   if (CPU_COUNT(&others) == 0) return;
   for (int i = 1; i <= pool.started; i++) pthread_setaffinity_np(pool.thread[i], sizeof others, &others);

@@ -17,9 +17,9 @@
  * rows of a run is computed too, and left out of the results. Sums are the same either way.
  *
  * Few outputs of a long sum are cut along k into chunks: each item is computed once per chunk,
- * and a second pass adds the chunks. kc, chunks and the order of every sum depend on the shape alone;
- * only mc and nc, which no sum sees, also depend on the number of threads. Sums that are long and slide over
- * an image are the business of dot.c.
+ * and a second pass adds the chunks. kc and chunks depend on the shape alone; mc and nc, which no sum sees, also on the
+ * number of threads. Sums that are long and slide over an image are the business of dot.c. (So where windows are seen,
+ * the order of sums also depends on how these lie in memory.)
  *
  * Owns: scratch memory of the workers, what they share, and the partial sums while a kernel runs. Caller: run.c. */
 #include "exec/contract.h"
@@ -237,8 +237,6 @@ static const char *packed_a(const job *j, const worker *w, const item *it, int64
 
 static void run_panels(const job *j, const worker *w, const item *it, int64_t first, int64_t last, char *c,
                        int64_t pitch) {
-  for (int64_t i = 0; first == last && i < it->m; i++)
-    memset(c + (size_t)(i * pitch) * j->itemsize, 0, (size_t)it->n * j->itemsize);
   for (int64_t k0 = first; k0 < last && !tg_interrupted(); k0 += j->kc) {
     int64_t nk = tg_min(j->kc, last - k0);
     const char *a = packed_a(j, w, it, k0, nk);
@@ -358,9 +356,9 @@ static tg_status run_items(job *j) {
 static void plan_sums(job *j) {
   int64_t outputs = j->batch * tg_round_up(j->m, 8) * tg_round_up(j->n, 16);
   int64_t want = tg_min(tg_min(j->k / CHUNK_K, MAX_CHUNKS / j->batch), MAX_PARTIALS / outputs);
-  j->chunk = tg_max(j->k, 1);
+  j->chunk = j->k;
   if (want > 1) j->chunk = tg_round_up(tg_ceil_div(j->k, want), 2 * BLOCK_K); /* blocks of pairs, too */
-  j->nchunk = tg_max(tg_ceil_div(j->k, j->chunk), 1);
+  j->nchunk = tg_ceil_div(j->k, j->chunk);
   j->kc = tg_ceil_div(j->chunk, tg_ceil_div(j->chunk, BLOCK_K));
 }
 
@@ -391,8 +389,7 @@ static bool is_even(int64_t size, int64_t blocks, int64_t panel) {
 static void plan_blocks(job *j) {
   const tgk_gemm *g = j->gemm;
   int64_t size = (int64_t)j->itemsize, m = j->part.rows, most_m = tg_min(MAX_BLOCK_M, BLOCK_AB_BYTES / (size * j->kc));
-  int64_t most_n = tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / (size * j->kc)),
-          fitting = SHARED_BYTES / (size * tg_max(j->k, 1));
+  int64_t most_n = tg_min(MAX_BLOCK_N, BLOCK_AB_BYTES / (size * j->kc)), fitting = SHARED_BYTES / (size * j->k);
   if (!j->in_parts && tg_ceil_div(m, SHARED_BLOCK_M) > j->nworker && tg_min(j->n, MIN_SHARED_N) <= fitting) {
     j->shared.of = &j->b;
     most_m = SHARED_BLOCK_M;
@@ -444,8 +441,9 @@ static bool plan_images(const job *j, sliding *s, double want) {
   return true;
 }
 
-/* Chooses between panels and images, by rough cost of an element of b: reading it, and multiplying it by all of m. By
- * the shape alone, as only panels are multiplied in pairs of bfloat16: images are cut for the workers afterwards. */
+/* Chooses between panels and images, by rough cost of an element of b: reading it, and multiplying it by all of m.
+ * Never by the number of threads, as only panels are multiplied in pairs of bfloat16: images are cut for the workers
+ * afterwards. */
 static void plan_slide(job *j, const tg_access *b, tg_dims batch, tg_dims n, tg_dims k) {
   double multiply_cost = (double)j->m / (j->gemm->lanes * LANE_RATE), least = j->b.cost + multiply_cost;
   if (j->nchunk > 1) return;
@@ -546,14 +544,12 @@ static tg_status plan(job *j, const tg_contraction *c, void *const *slots) {
   tg_status status;
   plan_sums(j);
   plan_blocks(j);
-  if (j->k > 0) {
-    if ((status = tg_operand_init(&j->a, c->a, slots, c->batch, c->m, c->k, summed))) return status;
-    if ((status = tg_operand_init(&j->b, c->b, slots, c->batch, c->n, c->k, summed))) return status;
-    plan_slide(j, c->b, c->batch, c->n, c->k);
-    if (j->slide.used && (status = tg_window_open(&j->slide.window, c->b, slots, summed))) return status;
-    bool pairs = c->a->dtype == TG_BF16 && c->b->dtype == TG_BF16 && tgk.gemm[TG_BF16].run[0];
-    if (!j->slide.used && pairs) plan_pairs(j);
-  }
+  if ((status = tg_operand_init(&j->a, c->a, slots, c->batch, c->m, c->k, summed))) return status;
+  if ((status = tg_operand_init(&j->b, c->b, slots, c->batch, c->n, c->k, summed))) return status;
+  plan_slide(j, c->b, c->batch, c->n, c->k);
+  if (j->slide.used && (status = tg_window_open(&j->slide.window, c->b, slots, summed))) return status;
+  bool pairs = c->a->dtype == TG_BF16 && c->b->dtype == TG_BF16 && tgk.gemm[TG_BF16].run[0];
+  if (!j->slide.used && pairs) plan_pairs(j);
   plan_tasks(j);
   if ((status = tg_results_init(&j->results, j->kernel, slots)) || (status = plan_rows(j))) return status;
   if (j->nchunk == 1 && !j->slide.used) j->pitch = tg_results_pitch(&j->results, j->m, j->n);
@@ -614,11 +610,7 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
   job *j;
   tg_status status;
   if (!factors_of(kernel, &c)) return TG_OK;
-  if (c.k.size > 0) {
-    bool done;
-    status = tg_dot_run(&c, slots, &done);
-    if (status || done) return status;
-  }
+  if (tg_dot_takes(&c)) return tg_dot_run(&c, slots);
   if ((status = open(&c, slots, false, (range){0, c.batch.size, 0, c.m.size}, &j))) return status;
   status = run(j);
   tg_contract_close(j);
@@ -626,6 +618,11 @@ tg_status tg_contract_run(const tg_kernel *kernel, void *const *slots) {
 }
 
 /* ---- parts ---- */
+
+bool tg_contract_has_parts(const tg_kernel *kernel) {
+  tg_contraction c;
+  return factors_of(kernel, &c) && !tg_dot_takes(&c);
+}
 
 tg_status tg_contract_open(const tg_kernel *kernel, void *const *slots, int64_t rows, tg_contract **out) {
   tg_contraction c;

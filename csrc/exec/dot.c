@@ -7,8 +7,8 @@
  * a tile is done. Should a left-out element be an infinity or NaN, then zero times it spoils a sum: a chunk that
  * has a NaN in it is done again row by row.
  *
- * The images, or bands of large ones, are dealt out to chunks, by the shape alone; a second pass adds the chunks in
- * order.
+ * The images, or bands of large ones, are dealt out to chunks, by what tg_dot_takes sees alone; a second pass adds the
+ * chunks in order.
  * Owns: scratch memory of the workers and the partial sums while a kernel runs. Caller: contract.c. */
 #include "exec/dot.h"
 
@@ -268,19 +268,29 @@ static void plan_scratch(job *j) {
   for (int i = 0; i < PARTS; i++) j->at[i + 1] = tg_aligned(j->at[i] + bytes[i]);
 }
 
-tg_status tg_dot_run(const tg_contraction *c, void *const *slots, bool *done) {
+/* Of `kernel`, so far. */
+static void init(job *j, const tg_contraction *c) {
+  j->of = *c;
+  j->gemm = &tgk.gemm[c->kernel->reduced];
+  j->itemsize = tg_itemsize(c->kernel->reduced);
+}
+
+bool tg_dot_takes(const tg_contraction *c) {
+  job j = {0};
+  init(&j, c);
+  return plan(&j);
+}
+
+tg_status tg_dot_run(const tg_contraction *c, void *const *slots) {
   const tg_kernel *kernel = c->kernel;
   size_t partial_bytes = 0;
   tg_status status;
-  *done = false;
   job *j = tg_calloc(1, sizeof *j);
   if (!j) return tg_fail_memory(sizeof *j);
-  j->of = *c;
-  j->gemm = &tgk.gemm[kernel->reduced];
-  j->itemsize = tg_itemsize(kernel->reduced);
-  if (!plan(j)) {
+  init(j, c);
+  if (!plan(j)) { /* tg_dot_takes has said that it can */
     tg_free(j);
-    return TG_OK;
+    return tg_fail(TG_ERR_INTERNAL, "a contraction is not of inner products");
   }
   if ((status = tg_window_open(&j->b, c->b, slots, kernel->reduced)) || (status = open_a(j, slots)) ||
       (status = tg_results_init(&j->results, kernel, slots)))
@@ -300,7 +310,6 @@ tg_status tg_dot_run(const tg_contraction *c, void *const *slots, bool *done) {
   status = tg_pool_run(chunk_task, j, j->nchunk * c->batch.size);
   if (!status) status = tg_pool_run(share_task, j, c->batch.size * j->shares);
   if (!status) status = tg_results_status(&j->results);
-  *done = !status;
 done:
   for (int i = 0; i < tg_pool_size(); i++) tg_block_free(j->worker[i], j->at[PARTS]);
   tg_block_free(j->partial, partial_bytes);

@@ -16,7 +16,10 @@ typedef struct tg_contraction {
   tg_dims batch, m, n, k; /* of their views; none is empty */
 } tg_contraction;
 
-/* Runs it and sets *done, if it is of this form; depends on the shape alone. */
-tg_status tg_dot_run(const tg_contraction *c, void *const *slots, bool *done) TG_MUST_CHECK;
+/* Is it of this form? By its shape, and by how b lies in memory. */
+bool tg_dot_takes(const tg_contraction *c);
+
+/* Runs one of this form. */
+tg_status tg_dot_run(const tg_contraction *c, void *const *slots) TG_MUST_CHECK;
 
 #endif

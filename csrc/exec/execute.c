@@ -1,5 +1,5 @@
 /* Runs the kernels of a schedule in order (see execute.h): buffers are made when they are written and let go
- * after they were last read. Caller: py/realize.c. */
+ * after they were last read. Caller: py/trace.c. */
 #include "exec/execute.h"
 
 #include "base/alloc.h"

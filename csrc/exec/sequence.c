@@ -137,7 +137,9 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
     }
     return TG_OK;
   }
-  size_t itemsize = tg_itemsize(k->reduced), block_bytes = TG_BLOCK * itemsize;
+  /* What is stored in 16 bits is rounded once, from what is carried. */
+  tg_dtype held = k->out.dtype == k->reduced ? k->reduced : carried(k->reduced);
+  size_t block_bytes = TG_BLOCK * tg_itemsize(held);
   for (int64_t row = first, rows; row < stop; row += rows) {
     int64_t idx[ROWS][TG_MAX_DIMS];
     tg_element sum[ROWS] = {{0}};
@@ -146,11 +148,11 @@ static tg_status scan_task(void *context, int64_t task, int worker) {
     for (int64_t at = 0; at < job->length && !tg_interrupted(); at += TG_BLOCK) {
       int64_t n = tg_min(TG_BLOCK, job->length - at);
       for (int64_t r = 0; r < rows; r++)
-        memcpy(sums + (size_t)r * block_bytes, tg_vm_eval(job->body, vm, job->slots, idx[r], at, n, NULL),
-               (size_t)n * itemsize);
-      running_sums(k->reduced, sum, sums, block_bytes, rows, n);
+        tgk.cast[k->reduced][held](sums + (size_t)r * block_bytes,
+                                   tg_vm_eval(job->body, vm, job->slots, idx[r], at, n, NULL), (size_t)n);
+      running_sums(held, sum, sums, block_bytes, rows, n);
       for (int64_t r = 0; r < rows; r++)
-        store_block(job, idx[r], at, n, k->reduced, sums + (size_t)r * block_bytes, converted);
+        store_block(job, idx[r], at, n, held, sums + (size_t)r * block_bytes, converted);
     }
   }
   return TG_OK;

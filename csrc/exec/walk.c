@@ -3,8 +3,8 @@
  * read, write, positions and validity differ only in the emitter. Where a view has several levels, the emitter of the
  * upper one sweeps the lower one.
  *
- * Owns: nothing beyond what hangs on a tg_walk. Callers: vm.c, reduce.c, sequence.c, contract.c, and the copy out
- * to NumPy. No locks, no allocation after tg_walk_init. */
+ * Owns: nothing beyond what hangs on a tg_walk. Callers: whatever in exec/ reads or writes through views, and the
+ * copy out to NumPy. No locks, no allocation after tg_walk_init. */
 #include "exec/walk.h"
 
 #include <string.h>

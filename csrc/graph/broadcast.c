@@ -65,7 +65,9 @@ static tg_status matrix(const tg_edge *of, bool right, bool swapped, tg_view **o
   tg_view *v = of->view, *turned = NULL;
   int64_t order[TG_MAX_DIMS], shape[TG_MAX_DIMS + 1];
   int last = v->ndim - 1;
-  if (last < 1) return tg_fail(TG_ERR_VALUE, "a matrix product of a LazyBuffer with %d axes", v->ndim);
+  if (last < 1 || last + 2 > TG_MAX_DIMS)
+    return tg_fail(TG_ERR_VALUE, "a matrix product of a LazyBuffer with %d axes: from 2 to %d are supported", v->ndim,
+                   TG_MAX_DIMS - 1);
   for (int i = 0; i <= last; i++) order[i] = i;
   if (right != swapped) order[last] = last - 1, order[last - 1] = last;
   tg_status status = tg_view_permute(v, v->ndim, order, &turned);

@@ -209,6 +209,17 @@ tg_status tg_node_cast(tg_edge src, tg_dtype dtype, tg_node **out) { return new_
 
 tg_status tg_node_copy(tg_edge src, tg_node **out) { return new_unary(TG_NODE_COPY, src.node->dtype, src, out); }
 
+#define FEW_LEVELS 4   /* to look through more is slower than copies on the way */
+#define MOST_LEVELS 32 /* walks, and what prints views, go down a level by a call */
+
+tg_status tg_node_settle(tg_edge src, tg_node **copy) {
+  int levels = 0;
+  for (const tg_view *v = src.view; v; v = v->below) levels++;
+  bool small = src.node->buffer && src.view->size <= src.node->shape->size; /* nothing to crop is computed for it */
+  *copy = NULL;
+  return levels > (small ? FEW_LEVELS : MOST_LEVELS) ? tg_node_copy(src, copy) : TG_OK;
+}
+
 tg_status tg_node_bitcast(tg_edge src, tg_dtype dtype, tg_node **out) {
   if (dtype == TG_BOOL) { /* registers hold truth as 0 or 1, whatever the byte was */
     tg_node *bytes;
@@ -230,8 +241,10 @@ tg_status tg_node_bitcast(tg_edge src, tg_dtype dtype, tg_node **out) {
   }
   tg_node *n = NULL, *copy = NULL;
   tg_status status;
-  tg_edge edge = src;
-  if (!tg_view_is_contiguous(src.view) || src.node->shape->size != src.view->size) {
+  tg_edge edge = src.node->kind == TG_NODE_BITCAST ? src.node->src[0] : src; /* no bit cast is cast again */
+  const tg_buffer *buffer = edge.node->buffer; /* another library's memory may be aligned to its own elements only */
+  bool aligned = !buffer || (uintptr_t)buffer->data % (size_t)to == 0;
+  if (!aligned || !tg_view_is_contiguous(src.view) || src.node->shape->size != src.view->size) {
     if ((status = tg_node_copy(src, &copy))) return status;
     edge = (tg_edge){copy, copy->shape};
   }

@@ -30,7 +30,7 @@ typedef enum tg_node_kind {
   TG_NODE_RANDOM,      /* uniform in [0, 1): a function of value.u (the key) and the flat index */
   TG_NODE_ELEMENTWISE, /* op on 1 to 3 sources */
   TG_NODE_CAST,        /* converted to dtype */
-  TG_NODE_BITCAST,     /* the source's bytes as dtype; its edge is contiguous */
+  TG_NODE_BITCAST,     /* the source's bytes as dtype; its edge is contiguous, and it is no bit cast */
   TG_NODE_REDUCE,      /* op over the axes in `axes`, kept with size 1 */
   TG_NODE_COPY,        /* the source, made contiguous */
   TG_NODE_SCAN,        /* running sum along the axis in `axes` */
@@ -89,6 +89,9 @@ tg_status tg_node_bitcast(tg_edge src, tg_dtype dtype, tg_node **out) TG_MUST_CH
  * it. VALUE for the maximum of nothing. axes beyond the edge's dims must be 0. */
 tg_status tg_node_reduce(tg_op op, tg_edge src, uint32_t axes, tg_edge *out) TG_MUST_CHECK;
 tg_status tg_node_copy(tg_edge src, tg_node **out) TG_MUST_CHECK;
+
+/* The copy to go on with where a view has many levels; *copy is NULL if it has few. */
+tg_status tg_node_settle(tg_edge src, tg_node **copy) TG_MUST_CHECK;
 /* out[i, j, ...] = in[i, 0, ...] + in[i, 1, ...] + ... up to j along the axis, in the source's dtype. */
 tg_status tg_node_scan(tg_edge src, int axis, tg_node **out) TG_MUST_CHECK;
 /* out[i, j, ...] = the index along the axis (1, say) of the element that comes j-th in order, for j < count: VALUE if

@@ -4,7 +4,7 @@
  *     loss 1, loss 2, ..., loss 1000           each holds its step's data: chosen, being small
  *     a -- a[:, None] * b[None] -- (.sum)      larger than a and b together: a and b are chosen if they are pending
  *
- * Caller: py/realize.c. */
+ * Caller: py/pending.c. */
 #include "graph/pending.h"
 
 #include "base/alloc.h"

@@ -86,7 +86,8 @@ static void join(tg_view *level, int i) {
   drop_dimension(level, i);
 }
 
-/* The same elements in the same order, in as few dimensions as an affine map allows; below is kept. */
+/* The same elements in the same order, in as few dimensions as an affine map allows (the same, should their positions
+ * overflow); below is kept. */
 static tg_status coalesce(tg_view *v, tg_view **out) {
   tg_view *level;
   bool minimal = true;
@@ -103,10 +104,10 @@ static tg_status coalesce(tg_view *v, tg_view **out) {
     if (level->shape[i] == 1) drop_dimension(level, i);
   for (int i = level->ndim - 2; i >= 0; i--)
     if (tg_view_can_merge(level, i)) join(level, i);
-  status = tg_level_canonical(level);
-  if (status != TG_OK) {
+  if (tg_level_canonical(level) != TG_OK) { /* joined, its positions overflow */
     tg_view_unref(level);
-    return status;
+    tg_view_ref(*out = v);
+    return TG_OK;
   }
   if (!tg_level_is_never(level) && v->below) {
     level->below = v->below;

@@ -99,9 +99,11 @@ static tg_status dilate(tg_view *v, int dim, int64_t factor, tg_view **out) {
   tg_status status = tg_view_reshape(v, v->ndim + 1, shape, &split);
   if (!status) status = tg_view_pad(split, split->ndim, zero, after, &padded);
   memcpy(shape, v->shape, (size_t)v->ndim * sizeof *shape);
-  shape[dim] *= factor;
-  if (!status) status = tg_view_reshape(padded, v->ndim, shape, &joined);
-  shape[dim] -= factor - 1;
+  if (!status) { /* then the product does not overflow */
+    shape[dim] *= factor;
+    status = tg_view_reshape(padded, v->ndim, shape, &joined);
+    shape[dim] -= factor - 1;
+  }
   if (!status) status = tg_view_shrink(joined, v->ndim, zero, shape, out);
   tg_view_unref(split);
   tg_view_unref(padded);

@@ -1,6 +1,6 @@
 /* Conversions between Python, NumPy and the core (see engine.h). The only file that uses NumPy's
  * C API. Arrays are copied on the way in and on the way out, so nobody's writes surprise anybody.
- * Callers: lazybuffer.c, module.c. */
+ * Callers: describe.c, lazybuffer.c, module.c, realize.c. */
 #include "py/engine.h"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION

@@ -175,7 +175,10 @@ PyObject *describe_schedule(const tg_schedule *s) {
 }
 
 int describe_run(PyObject *description, const tg_timing *timing, const tg_span *spans, int64_t nspan) {
-  PyObject *kernels = PyDict_GetItemString(description, "kernels"); /* borrowed */
+  PyObject *key = PyUnicode_FromString("kernels");
+  PyObject *kernels = key ? PyDict_GetItemWithError(description, key) : NULL; /* borrowed */
+  Py_XDECREF(key);
+  if (!kernels) return -1;
   for (Py_ssize_t k = 0; k < PyList_GET_SIZE(kernels); k++) {
     PyObject *kernel = PyList_GET_ITEM(kernels, k);
     if (put(kernel, "start", PyFloat_FromDouble(timing[k].start)) ||

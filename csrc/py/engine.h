@@ -72,6 +72,8 @@ bool interrupt_ask(void);
 /* Has there been a SIGINT, whose handler is still to run? With the GIL. */
 bool interrupt_ask_for_sigint(void);
 
+/* Finds the main thread. 0, or -1 with an exception set. */
+int interrupt_init(void);
 void interrupt_after_fork(void);
 
 /* ---- pending.c ---- */
@@ -83,7 +85,7 @@ void pending_init(int64_t nodes); /* 0: no limit */
 void pending_after_fork(void);
 
 /* To be called when an operation has been built: computes what is pending if that is too much. Gives up the GIL then.
- * 0, or -1 with the exception of a signal's handler; no other failure counts. */
+ * 0, or -1 with the exception of a signal's handler or of the tracer; no other failure counts. */
 int engine_relieve(void);
 
 /* ---- record.c ---- */

@@ -9,7 +9,7 @@
  * While a schedule is built, no function can run, as it would see half of it: the main thread then only looks for a
  * Ctrl-C, gives up what it has built, lets the function run and, unless that raised, starts again.
  *
- * Owns: which thread is the main one, and when to look again. Callers: realize.c, convert.c. */
+ * Owns: which thread is the main one, and when to look again. Callers: module.c, realize.c, convert.c. */
 #include "py/engine.h"
 
 #include "base/clock.h"
@@ -17,26 +17,23 @@
 #define INTERVAL 0.01 /* seconds between two looks */
 #define LONGEST 0.1   /* if another thread holds the GIL for long: no more than a tenth of the time is spent waiting */
 
-static unsigned long main_thread; /* 0: to be found out */
+static unsigned long main_thread;
 static double due;
 
-static void find_main_thread(void) {
+int interrupt_init(void) {
   PyObject *threading = PyImport_ImportModule("threading");
   PyObject *thread = threading ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
   PyObject *ident = thread ? PyObject_GetAttrString(thread, "ident") : NULL;
-  if (ident) main_thread = PyLong_AsUnsignedLong(ident);
+  main_thread = ident ? PyLong_AsUnsignedLong(ident) : 0;
   Py_XDECREF(ident);
   Py_XDECREF(thread);
   Py_XDECREF(threading);
-  if (!PyErr_Occurred()) return;
-  PyErr_Clear(); /* the interpreter is about to end */
-  main_thread = 0;
+  return PyErr_Occurred() ? -1 : 0;
 }
 
-void interrupt_after_fork(void) { main_thread = 0; }
+void interrupt_after_fork(void) { main_thread = PyThread_get_thread_ident(); } /* whichever forked */
 
 bool interrupt_start(void) {
-  if (!main_thread) find_main_thread();
   if (PyThread_get_thread_ident() != main_thread) return false; /* that one may read `due` without the GIL */
   due = tg_clock_coarse() + INTERVAL;
   return true;

@@ -1,8 +1,8 @@
-/* The Python type LazyBuffer: a view over a node of the lazy graph. Every method but `realized` only
- * builds; nothing is computed, unless too much is pending. Objects are immutable to Python (but take attributes, as the
- * original's do); realizing may put a smaller node in place of the one seen.
+/* The Python type LazyBuffer: a view over a node of the lazy graph. Nothing is computed but by `realized`, by what
+ * hands memory out (exchange.c), and where too much is pending. Objects are immutable to Python (but take attributes,
+ * as the original's do); realizing may put a smaller node in place of the one seen.
  *
- * Owns: a reference on its node and view. Callers: Python, realize.c. */
+ * Owns: a reference on its node and view. Callers: Python, exchange.c, realize.c, record.c. */
 #include "py/engine.h"
 
 #include "graph/broadcast.h"
@@ -47,7 +47,13 @@ static PyObject *wrap_node(tg_status status, tg_node *node) {
 
 /* Takes over the reference on a new view of b's node. */
 static PyObject *wrap_view(lazybuffer *b, tg_status status, tg_view *view) {
+  tg_node *copy;
   if (status) return engine_raise(status);
+  status = tg_node_settle((tg_edge){b->node, view}, &copy);
+  if (status || copy) {
+    tg_view_unref(view);
+    return wrap_node(status, copy);
+  }
   tg_node_ref(b->node);
   return wrap(b->node, view);
 }

@@ -169,7 +169,7 @@ static int exec_module(PyObject *module) {
     return -1;
   }
   engine.interpreter = PyInterpreterState_Get();
-  if (!started && start_engine()) return -1;
+  if (!started && (interrupt_init() || start_engine())) return -1;
   started = true;
   if (convert_init() || add_enums(module) || add_dtype_table(module) || lazybuffer_init_type(module) ||
       exchange_init(module))

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/interrupt.h"
+#include "exec/contract.h"
 #include "py/describe.h"
 #include "py/trace.h"
 #include "sched/dump.h"
@@ -137,7 +138,7 @@ static tg_status build(tg_node **targets, int *n, bool members, tg_schedule **s)
   *n = keep_unrealized(targets, *n);
   if (!*n) return TG_OK;
   watch(interrupt_ask_for_sigint);
-  tg_status status = tg_schedule_build(targets, *n, engine.fusion, members, s);
+  tg_status status = tg_schedule_build(targets, *n, engine.fusion, members, tg_contract_has_parts, s);
   watch(NULL);
   return status;
 }

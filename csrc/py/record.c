@@ -3,7 +3,7 @@
  *
  * Callbacks are ordinary Python code. They are called when the engine holds nothing half made, and may do whatever a
  * program may; what they raise is the outcome of the operation or, once its values are there, of the realize.
- * Owns: both functions. Callers: Python, lazybuffer.c. */
+ * Owns: both functions. Callers: Python, exchange.c, lazybuffer.c. */
 #include "py/describe.h"
 
 PyObject *record_origin(PyObject *made) {

@@ -265,18 +265,22 @@ static double gain_of(const tg_schedule *s, const tg_chain *c) {
 
 /* ---- search ---- */
 
-/* The best chain from c->first on; count 0 if there is none. */
-static void find_best(tg_schedule *s, tg_chain *best) {
+static bool runs_in_parts(const tg_kernel *k, tg_parts_fn has_parts) {
+  return tg_kernel_rows(k) && (k->kind != TG_KERNEL_CONTRACT || has_parts(k));
+}
+
+/* The best chain from best->first on; count 0 if there is none. */
+static void find_best(tg_schedule *s, tg_parts_fn has_parts, tg_chain *best) {
   const tg_kernel *k = &s->kernels[best->first];
   int64_t units[TG_MAX_DIMS], product = 1;
   int n = 0;
   double most = 0;
-  if (!tg_kernel_rows(k)) return;
+  if (!runs_in_parts(k, has_parts)) return;
   for (int i = 0; i < tg_kernel_row_dims(k); i++)
     if (k->shape[i] > 1) units[n++] = product *= k->shape[i];
   for (int end = best->first + 1; n && end < s->nkernel && end < best->first + MAX_LENGTH; end++) {
     int left = 0;
-    if (!tg_kernel_rows(&s->kernels[end])) return;
+    if (!runs_in_parts(&s->kernels[end], has_parts)) return;
     for (int i = 0; i < n; i++)
       if (can_follow(s, best->first, end, units[i])) units[left++] = units[i];
     n = left;
@@ -304,12 +308,12 @@ static bool has_enough(const tg_schedule *s) {
   return bytes >= MIN_LOCAL_BYTES;
 }
 
-tg_status tg_find_chains(tg_schedule *s) {
+tg_status tg_find_chains(tg_schedule *s, tg_parts_fn has_parts) {
   int64_t cap = 0;
   if (!has_enough(s)) return TG_OK;
   for (int first = 0; first < s->nkernel; first++) {
     tg_chain c = {.first = first};
-    find_best(s, &c);
+    find_best(s, has_parts, &c);
     if (!c.count) continue;
     tg_status status = commit(s, &c, &cap);
     if (status) return status;

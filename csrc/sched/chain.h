@@ -15,7 +15,7 @@
 #include "sched/schedule.h"
 
 /* Finds the chains of a schedule whose slots are complete, by shapes alone, where they save more than they cost. */
-tg_status tg_find_chains(tg_schedule *s) TG_MUST_CHECK;
+tg_status tg_find_chains(tg_schedule *s, tg_parts_fn has_parts) TG_MUST_CHECK;
 
 int64_t tg_chain_slices(const tg_chain *c);
 /* The units [*first, *first + *count) of a slice. */

@@ -285,7 +285,7 @@ tg_status tg_collect(tg_builder *b, tg_node *const *targets, int ntarget) {
 }
 
 int64_t tg_storage_of(const tg_builder *b, int64_t i) {
-  while (b->items[i].node->kind == TG_NODE_BITCAST) i = b->items[i].node->src[0].node->mark;
+  if (b->items[i].node->kind == TG_NODE_BITCAST) i = b->items[i].node->src[0].node->mark;
   return i;
 }
 

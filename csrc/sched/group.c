@@ -338,6 +338,7 @@ fail:
 
 typedef struct readers {
   bool one_place; /* all in one group, through equal views */
+  bool stacked;   /* one of them through several levels */
   int64_t group;
   tg_view *view; /* from that group's domain, owned */
   double points; /* that they compute of it, each */
@@ -384,6 +385,7 @@ static tg_status survey(const tg_builder *b, const item *it, readers *out) {
     }
     if ((status = view_of_edge(b, edge, &view))) goto fail;
     r.points += points_of(&b->groups[reader->group], view);
+    r.stacked |= view->below != NULL;
     if (r.group >= 0 && r.group != reader->group) r.one_place = false;
     if (r.view && !tg_view_equal(r.view, view)) r.one_place = false;
     r.group = reader->group;
@@ -580,7 +582,7 @@ static tg_status store_somewhere(tg_builder *b, int64_t i) {
 static bool should_store(const item *it, const readers *r, bool fits) {
   double size = (double)it->node->shape->size;
   if (fits && r->points <= size) return false;
-  if (!fits && (it->carries_reduce || it->weight > MAX_AGAIN || (r->view && r->view->below))) return true;
+  if (!fits && (it->carries_reduce || it->weight > MAX_AGAIN || r->stacked)) return true;
   return it->cost * r->points > (it->cost + STORE_COST) * size + LOAD_COST * r->points + LAUNCH_COST;
 }
 
@@ -639,7 +641,8 @@ static tg_status place_computed(tg_builder *b, int64_t i, readers *r) {
     if (!status) status = foresee_rows(b, it, r->group, &r->view);
     if (status) return status;
     r->points = points_of(g, r->view);
-    fits = g->weight < MAX_FUSED && !r->view->below;
+    r->stacked = r->view->below != NULL;
+    fits = g->weight < MAX_FUSED && !r->stacked;
   }
   if (copy ? !fits || r->points > (double)it->node->shape->size : should_store(it, r, fits))
     return store_somewhere(b, i);

@@ -122,8 +122,8 @@ typedef struct tg_kernel {
   tg_program epilogue;     /* REDUCE and CONTRACT; at least TG_I_ACC */
   tg_program target;       /* SCATTER: int64, added to the position of out's view */
   int64_t scattered;       /* SCATTER: elements of the output */
-  tg_access out;           /* view over the out dims (SCAN, SORT: all dims); no bounds, a bijection onto the buffer's
-                          elements; SCATTER: over the domain; unused by MAP and ROWS but for slot and dtype */
+  tg_access out;           /* view over the out dims (SCAN, SORT: all dims): where it is valid, a bijection onto the
+                          buffer's elements; SCATTER: over the domain; unused by MAP and ROWS but for slot and dtype */
 } tg_kernel;
 
 extern const char *const tg_kernel_kind_name[];

@@ -134,7 +134,8 @@ static tg_status note_members(const tg_builder *b, tg_schedule *s) {
   return TG_OK;
 }
 
-tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bool members, tg_schedule **out) {
+tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bool members, tg_parts_fn has_parts,
+                            tg_schedule **out) {
   tg_builder b = {.fused = fused};
   tg_status status;
   tg_schedule *s = tg_calloc(1, sizeof *s);
@@ -143,7 +144,7 @@ tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bo
       (status = lower_all(&b, s)))
     goto done;
   find_kept(&b, s);
-  if (fused) status = tg_find_chains(s);
+  if (fused) status = tg_find_chains(s, has_parts);
   if (!status && members) status = note_members(&b, s);
 done:
   tg_builder_clear(&b);

@@ -60,9 +60,12 @@ typedef struct tg_schedule {
   int64_t nmember;
 } tg_schedule;
 
+/* Does a contraction have the same sums if it is run in parts? What runs it knows. */
+typedef bool (*tg_parts_fn)(const tg_kernel *contraction);
+
 /* Not fused, each operation is a kernel that stores its result: the same values but for the rounding of sums. members:
  * whether they are asked for. */
-tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bool members,
+tg_status tg_schedule_build(tg_node *const *targets, int ntarget, bool fused, bool members, tg_parts_fn has_parts,
                             tg_schedule **out) TG_MUST_CHECK;
 void tg_schedule_commit(tg_schedule *s);
 void tg_schedule_free(tg_schedule *s); /* NULL-safe */

@@ -162,8 +162,8 @@ class Generator:
 # *** what is added to a graph ***
 
 def overflows(g, *names):
-  """Do squares within a step overflow a half?"""
-  return any(g.kinds[n] == "float16" and most(g.their_run.values[n].detach().numpy()) > 100 for n in names)
+  """Do squares of squares within a step, such as the gradient of 1/(x*x+1) has, overflow a half?"""
+  return any(g.kinds[n] == "float16" and most(g.their_run.values[n].detach().numpy()) > 15 for n in names)
 def elementwise(g):
   exact = g.random.random() < 0.5
   if not (x := g.pick(numbers=True, floats=not exact)): return
@@ -275,6 +275,7 @@ def joined(g):
   like = [n for n, s in g.shapes.items() if len(s) == len(g.shapes[x]) and all(a == b or i == at for i, (a, b) in enumerate(zip(s, g.shapes[x])))]
   others = (x, *(g.one(like) for _ in range(r.randint(0, 3))))
   names = ", ".join("xyzw"[:len(others)])
+  if len(set(others)) < len(others) and {"float16", "bfloat16"} & {g.kinds[n] for n in others}: return  # gradients would be rounded one by one
   if any(g.shapes[n] != g.shapes[x] for n in others) or r.random() < 0.5: g.add(others, f"Tensor.cat({names}, dim=p)", f"torch.cat([{names}], p)", axis, exact=True)
   else: g.add(others, f"Tensor.stack([{names}], p)", f"torch.stack([{names}], p)", axis, exact=True)
 

@@ -30,8 +30,30 @@ def printed():
     finally: _engine.set_debug(before)
   return out.getvalue()
 
+def traced():
+  told = []
+  before = _engine.set_tracer(told.append)
+  try: _engine.realize([rows(), product(), X.gather(INDEX, 0)])
+  finally: _engine.set_tracer(before)
+  return len(told)
+
+def recorded():
+  before = _engine.set_recorder(lambda made: 7)
+  try: return rows(), X.cumsum(1), X.contiguous()
+  finally: _engine.set_recorder(before)
+
+def levels(x, n):
+  for _ in range(n): x = x.reshape((3, 4)).permute((1, 0)).reshape((12,))
+  return x
+
+def lent(x, **kw): return LazyBuffer.from_dlpack(x.__dlpack__(max_version=(1, 0), **kw))
+
 # What the extension itself does.
 ENGINE = {
+  "tracer": traced, "recorder": recorded, "explain": lambda: _engine.explain([rows(), product()]), "node": lambda: [_engine.node(x) for x in (X, rows(), X.const(3))],
+  "buffers": lambda: [memoryview(x).tolist() for x in (X, X.permute((1, 0)), X.const(2))], "error_of_buffers": lambda: memoryview(X.cast(dtypes.bfloat16)),
+  "dlpack": lambda: [lent(x, copy=copied) for x in (X, X.permute((1, 0))) for copied in (None, False)], "levels": lambda: levels(X.reshape((12,)), 40).realized,
+  "dot": lambda: X.dot(Y, False, True).realized, "argsort": lambda: X.argsort(1, True, 2).realized,
   "new": lambda: LazyBuffer(A), "new_from_list": lambda: LazyBuffer(np.array([True, False])), "add": lambda: X.e(BinaryOps.ADD, Y),
   "where": lambda: X.e(BinaryOps.CMPLT, Y).e(TernaryOps.WHERE, X, Y), "reshape": lambda: X.reshape((4, 3)), "expand": lambda: X.reshape((3, 1, 4)).expand((3, 2, 4)),
   "permute": lambda: X.permute((1, 0)), "pad": lambda: X.pad(((0, 1), (1, 0))), "shrink": lambda: X.shrink(((0, 1), (1, 2))), "stride": lambda: X.stride((-1, 2)),
