@@ -166,6 +166,7 @@ class TestFlat:
     """Values that Python holds and that are too large to be stored at once: the walks over them become rarer as they grow."""
     limit(100, 0)
     before, held = relieved(), [tensor(200, 100)]
+    capsys.readouterr()
     debug = _engine.set_debug(1)
     try:
       for _ in range(3000): held.append(held[-1] * 0.5)

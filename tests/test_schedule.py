@@ -273,12 +273,13 @@ def test_a_root_that_is_stored_and_computed_again_where_it_is_cropped(crop):
   grads = []
   for fusion in (True, False):
     before = _engine.set_fusion(fusion)
-    x = Tensor(a, requires_grad=True)
-    y = (x * (x * x + 0.5).sum(0, True).rsqrt())[crop]
-    z = y * (y * y + 0.5).sum(0, True).rsqrt()
-    (z * Tensor(np.ones((16, 1), np.float32))).sum().backward()
-    grads.append(x.grad.numpy())
-    _engine.set_fusion(before)
+    try:
+      x = Tensor(a, requires_grad=True)
+      y = (x * (x * x + 0.5).sum(0, True).rsqrt())[crop]
+      z = y * (y * y + 0.5).sum(0, True).rsqrt()
+      (z * Tensor(np.ones((16, 1), np.float32))).sum().backward()
+      grads.append(x.grad.numpy())
+    finally: _engine.set_fusion(before)
   np.testing.assert_allclose(*grads, rtol=1e-5)
 
 def test_results_are_stored_where_they_end_up():
