@@ -203,6 +203,7 @@ def test_state_dict_names():
   assert get_state_dict(model, tensor_type=int) == {"layers.1.1": 3, "n": 5}
 
 def test_load_state_dict(capsys):
+  capsys.readouterr()
   one, two = Net(), Net()
   load_state_dict(two, get_state_dict(one))
   for a, b in zip(get_parameters(one), get_parameters(two)): np.testing.assert_array_equal(a.numpy(), b.numpy())
